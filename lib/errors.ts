@@ -108,6 +108,11 @@ export class AppError extends Error {
   }
 }
 
+/** A reason not to start at all: its message is for the operator and says how to mend it. */
+export class StartupError extends Error {
+  override readonly name: string = "StartupError";
+}
+
 /** Recognises an AppError from any module graph, by brand. */
 export function isAppError(error: unknown): error is AppError {
   return typeof error === "object" && error !== null && brand in error;
