@@ -54,7 +54,7 @@ function firstKept(messages: readonly HistoryMessage[], budget: number): number 
   let tokens = 0;
   for (const [index, { role, tokenCount }] of [...messages.entries()].reverse()) {
     tokens += tokenCount;
-    if (index < last && tokens > budget) break;
+    if (tokens > budget) break;
     if (role === "user") first = index;
   }
   return first;

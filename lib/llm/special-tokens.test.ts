@@ -164,8 +164,22 @@ describe("the special token filter", () => {
     assert.deepEqual(run(["<|a|>us"], options), [text("us")]);
   });
 
+  test("finds a token inside the beginning of a longer one that never comes", () => {
+    const options = { controlTokens: ["a<think>b"] };
+    for (const deltas of [["a<think>"], ["a", "<think>"]]) {
+      assert.deepEqual(run(deltas, options), [text("a")]);
+      assert.deepEqual(run([...deltas, "c"], options), [text("a"), reasoning("c")]);
+      assert.deepEqual(run([...deltas, "b"], options), []);
+    }
+  });
+
+  test("ignores empty and ill-formed control tokens", () => {
+    const options = { controlTokens: ["", "x\ud83d", "\ude00"] };
+    assert.deepEqual(run(["x\ud83d", "\ude00"], options), [text("x😀")]);
+  });
+
   test("takes a model's own tokens instead of the default list, beside the service's", () => {
-    const options = { controlTokens: ["</s>", "[INST]", ""] };
+    const options = { controlTokens: ["</s>", "[INST]"] };
     assert.deepEqual(run(["<think>a</think>b</s>[INST]<|im_end|>"], options), [
       reasoning("a"),
       text("b<|im_end|>"),

@@ -55,7 +55,7 @@ export const defaultControlTokens: readonly string[] = [
 ];
 
 export type SpecialTokenFilterOptions = Readonly<{
-  /** Replaces {@link defaultControlTokens}; {@link serviceTokens} always apply. Empty strings are ignored. */
+  /** Replaces {@link defaultControlTokens}; {@link serviceTokens} always apply. Ill-formed strings are ignored. */
   controlTokens?: readonly string[];
 }>;
 
@@ -71,7 +71,10 @@ export type SpecialTokenFilterOptions = Readonly<{
 export function createSpecialTokenFilter({
   controlTokens = defaultControlTokens,
 }: SpecialTokenFilterOptions = {}): SpecialTokenFilter {
-  const tokens = buildTrie([...serviceTokens, ...controlTokens]);
+  const tokens = buildTrie([
+    ...serviceTokens,
+    ...controlTokens.filter((token) => token.isWellFormed()),
+  ]);
   let kind: Segment["kind"] = "text";
   let held = "";
 
@@ -89,7 +92,9 @@ export function createSpecialTokenFilter({
       }
       position += Math.max(length, 1);
     }
-    const end = isLast ? text.length : decidedEnd(text, start, position);
+    // Half a character waits for its other half.
+    const isHalf = position === text.length && isHighSurrogate(text.charCodeAt(position - 1));
+    const end = isHalf && !isLast ? position - 1 : position;
     append(segments, kind, text.slice(start, end));
     held = text.slice(end);
     return segments;
@@ -138,12 +143,6 @@ function kindAfter(token: string, kind: Segment["kind"]): Segment["kind"] {
   if (token === "<think>") return "reasoning";
   if (token === "</think>") return "text";
   return kind;
-}
-
-function decidedEnd(text: string, start: number, position: number): number {
-  const endsInHalfCharacter =
-    position === text.length && position > start && isHighSurrogate(text.charCodeAt(position - 1));
-  return endsInHalfCharacter ? position - 1 : position;
 }
 
 function isHighSurrogate(unit: number): boolean {
