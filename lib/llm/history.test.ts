@@ -40,10 +40,11 @@ describe("trimming the history", () => {
   }
 
   test("takes the system prompt off the budget and never drops the last message for it", () => {
-    const omittedWith = (tokenCount: number) =>
-      trimHistory({ systemPrompt: { tokenCount }, messages: threeTurns, maxHistoryTokens: 50 })
-        .omittedMessages;
-    assert.deepEqual([0, 1, 20, 21, 5000].map(omittedWith), [0, 2, 2, 4, 4]);
+    const omitted = [0, 1, 20, 21, 5000].map((tokenCount) => {
+      const input = { messages: threeTurns, maxHistoryTokens: 50 };
+      return trimHistory({ ...input, systemPrompt: { tokenCount } }).omittedMessages;
+    });
+    assert.deepEqual(omitted, [0, 2, 2, 4, 4]);
   });
 
   test("drops older turns even if a newer one that does not fit is larger than they are", () => {
@@ -137,10 +138,10 @@ describe("what the model sees", () => {
 
   test("alternates and ends with the last question, whatever was stored and however it is cut", () => {
     const kinds = [user("u"), assistant("a"), assistant("")];
-    const all = [0, 1, 2].flatMap((a) => [0, 1, 2].flatMap((b) => [0, 1, 2].map((c) => [a, b, c])));
-    for (const picks of all) {
+    const all = kinds.flatMap((a) => kinds.flatMap((b) => kinds.map((c) => [a, b, c])));
+    for (const three of all) {
       for (let maxHistoryTokens = 0; maxHistoryTokens <= 50; maxHistoryTokens += 5) {
-        const stored = [...picks.map((pick) => kinds[pick] as HistoryMessage), user("last")];
+        const stored = [...three, user("last")];
         const before = structuredClone(stored);
         const { messages } = trimHistory({ messages: stored, maxHistoryTokens });
         messages.forEach(({ role, content }, index) => {

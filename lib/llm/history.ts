@@ -52,7 +52,7 @@ function firstKept(messages: readonly HistoryMessage[], budget: number): number 
   if (last === -1) return messages.length;
   let first = last;
   let tokens = 0;
-  for (const [index, { role, tokenCount }] of [...messages.entries()].reverse()) {
+  for (const [index, { role, tokenCount }] of [...messages.entries()].toReversed()) {
     tokens += tokenCount;
     if (tokens > budget) break;
     if (role === "user") first = index;

@@ -31,28 +31,39 @@ export const serviceTokens = [
  * `<unk>`, `<bos>`, `<eos>` and `[INST]`, which prose and code use. A model that does leak them
  * names them in `controlTokens`.
  */
-export const defaultControlTokens: readonly string[] = [
-  // ChatML: Qwen, SmolLM, Yi, Phi-4
-  ...["<|im_start|>", "<|im_end|>", "<|im_sep|>"],
-  // GPT and most byte-pair vocabularies
-  ...["<|endoftext|>", "<|endofprompt|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"],
-  // gpt-oss (harmony)
-  ...["<|start|>", "<|message|>", "<|channel|>", "<|constrain|>", "<|call|>", "<|return|>"],
-  // Phi-3, Zephyr, GLM; <|end|> is harmony's too
-  ...["<|system|>", "<|user|>", "<|assistant|>", "<|observation|>", "<|end|>"],
-  // Llama 3
-  ...["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>"],
-  ...["<|eot_id|>", "<|eom_id|>", "<|python_tag|>", "<|finetune_right_pad_id|>"],
-  // Llama 4
-  ...["<|header_start|>", "<|header_end|>", "<|eot|>", "<|eom|>"],
-  // Gemma
-  ...["<start_of_turn>", "<end_of_turn>"],
-  // Command R
-  ...["<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>", "<|USER_TOKEN|>"],
-  ...["<|CHATBOT_TOKEN|>", "<|SYSTEM_TOKEN|>"],
-  // DeepSeek, with its full-width bars
-  ...["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>"],
-];
+export const defaultControlTokens: readonly string[] = Object.values({
+  chatMl: ["<|im_start|>", "<|im_end|>", "<|im_sep|>"],
+  bytePair: [
+    "<|endoftext|>",
+    "<|endofprompt|>",
+    "<|fim_prefix|>",
+    "<|fim_middle|>",
+    "<|fim_suffix|>",
+  ],
+  harmony: ["<|start|>", "<|message|>", "<|channel|>", "<|constrain|>", "<|call|>", "<|return|>"],
+  harmonyAndPhi3: ["<|end|>"],
+  phi3AndGlm: ["<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"],
+  llama3: [
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|python_tag|>",
+    "<|finetune_right_pad_id|>",
+  ],
+  llama4: ["<|header_start|>", "<|header_end|>", "<|eot|>", "<|eom|>"],
+  gemma: ["<start_of_turn>", "<end_of_turn>"],
+  commandR: [
+    "<|START_OF_TURN_TOKEN|>",
+    "<|END_OF_TURN_TOKEN|>",
+    "<|USER_TOKEN|>",
+    "<|CHATBOT_TOKEN|>",
+    "<|SYSTEM_TOKEN|>",
+  ],
+  deepSeek: ["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>"],
+}).flat();
 
 export type SpecialTokenFilterOptions = Readonly<{
   /** Replaces {@link defaultControlTokens}; {@link serviceTokens} always apply. Ill-formed strings are ignored. */

@@ -64,23 +64,25 @@ function* slicesOf(text: string, word: RegExp): Generator<string> {
   let start = 0;
   for (const match of text.matchAll(word)) {
     const end = match.index + match[0].length;
-    const isOverlong = match[0].length > maxUnitsPerSlice;
-    if (isOverlong && match.index > start) {
-      yield text.slice(start, match.index);
-      start = match.index;
-    }
-    while (isOverlong && start < end) {
-      const sliceEnd = Math.min(start + maxUnitsPerSlice, end);
-      const wholeEnd = splitsPair(text, sliceEnd) ? sliceEnd - 1 : sliceEnd;
-      yield text.slice(start, wholeEnd);
-      start = wholeEnd;
-    }
-    if (end - start >= maxUnitsPerBlock) {
+    if (match[0].length > maxUnitsPerSlice) {
+      if (match.index > start) yield text.slice(start, match.index);
+      yield* slicesOfWord(match[0]);
+      start = end;
+    } else if (end - start >= maxUnitsPerBlock) {
       yield text.slice(start, end);
       start = end;
     }
   }
   if (start < text.length) yield text.slice(start);
+}
+
+function* slicesOfWord(word: string): Generator<string> {
+  for (let start = 0; start < word.length;) {
+    const sliceEnd = Math.min(start + maxUnitsPerSlice, word.length);
+    const end = splitsPair(word, sliceEnd) ? sliceEnd - 1 : sliceEnd;
+    yield word.slice(start, end);
+    start = end;
+  }
 }
 
 function splitsPair(text: string, position: number): boolean {

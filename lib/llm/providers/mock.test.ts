@@ -55,6 +55,21 @@ function finishOf(parts: readonly LanguageModelV4StreamPart[]) {
   return last;
 }
 
+const generate = async (modelName: string) =>
+  await createMockModel(modelName).doGenerate({ prompt: ask("Hi there") });
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) await setImmediate();
+}
+
+async function readToEnd(reader: ReadableStreamDefaultReader): Promise<void> {
+  while (!(await reader.read()).done);
+}
+
+function timerCount(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+}
+
 const typesOf = (parts: readonly LanguageModelV4StreamPart[]) => parts.map(({ type }) => type);
 
 describe("the mock model", () => {
@@ -131,15 +146,11 @@ describe("the mock model", () => {
   });
 
   test("lets the event loop turn during a long answer", async () => {
-    let turns = 0;
-    let isAnswering = true;
-    const answer = partsOf("long?tokens=3200").finally(() => (isAnswering = false));
-    while (isAnswering) {
-      await setImmediate();
-      turns += 1;
-    }
+    const progress = { isDone: false, turns: 0 };
+    const answer = partsOf("long?tokens=3200").finally(() => (progress.isDone = true));
+    for (; !progress.isDone; progress.turns += 1) await setImmediate();
     await answer;
-    assert.ok(turns >= 99, `${turns} turns`);
+    assert.ok(progress.turns >= 99, `${progress.turns} turns`);
   });
 
   test("cuts the answer at maxOutputTokens and says so only if there was more", async () => {
@@ -164,8 +175,6 @@ describe("the mock model", () => {
   }
 
   test("generates the same answer without a stream", async () => {
-    const generate = async (modelName: string) =>
-      await createMockModel(modelName).doGenerate({ prompt: ask("Hi there") });
     const echo = await generate("echo");
     assert.deepEqual(echo.content, [{ type: "text", text: "Hi there" }]);
     assert.equal(echo.usage.outputTokens.total, 2);
@@ -252,10 +261,6 @@ describe("the mock model's tool call", () => {
 });
 
 describe("the mock model's time", () => {
-  const settle = async () => {
-    for (let turn = 0; turn < 5; turn += 1) await setImmediate();
-  };
-
   /** Records the deltas of a stream as they come, under a clock that the test moves. */
   async function watch(t: TestContext, modelName: string, options: Options = {}) {
     mock.timers.enable({ apis: ["setTimeout"] });
@@ -336,22 +341,19 @@ describe("the mock model's time", () => {
   }
 
   test("leaves no timer behind after an abort or a cancel", async () => {
-    const timers = () =>
-      process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
-    const before = timers();
+    const before = timerCount();
     const controller = new AbortController();
     const aborted = await open("echo?delay_ms=60000", { abortSignal: controller.signal });
     const cancelled = await open("echo?delay_ms=60000");
-    const reads = [aborted, cancelled].map(async (reader) => {
-      while (!(await reader.read()).done);
-    });
+    const abortedRead = readToEnd(aborted);
+    const cancelledRead = readToEnd(cancelled);
     await settle();
-    assert.equal(timers(), before + 2);
+    assert.equal(timerCount(), before + 2);
     controller.abort();
     await cancelled.cancel();
-    await assert.rejects(reads[0] as Promise<void>, { name: "AbortError" });
-    await reads[1];
-    assert.equal(timers(), before);
+    await assert.rejects(abortedRead, { name: "AbortError" });
+    await cancelledRead;
+    assert.equal(timerCount(), before);
   });
 
   test("stops a long answer between two tokens", async () => {

@@ -79,7 +79,7 @@ async function* inTime(steps: Iterable<MockStep>, pace: Pace): AsyncGenerator<Ti
   let tokens = 0;
   let reason: LanguageModelV4FinishReason["unified"] = "stop";
   for (const step of steps) {
-    if (step.kind === "stall") return await abortOf(signal);
+    if (step.kind === "stall") throw await abortReasonOf(signal);
     if (step.kind !== "error" && tokens >= maxOutputTokens) {
       reason = "length";
       break;
@@ -96,10 +96,9 @@ async function* inTime(steps: Iterable<MockStep>, pace: Pace): AsyncGenerator<Ti
   yield { kind: "finish", reason };
 }
 
-async function abortOf(signal: AbortSignal): Promise<never> {
-  signal.throwIfAborted();
-  await once(signal, "abort");
-  throw signal.reason;
+async function abortReasonOf(signal: AbortSignal): Promise<unknown> {
+  if (!signal.aborted) await once(signal, "abort");
+  return signal.reason;
 }
 
 type Call = Readonly<{ modelName: string; prompt: LanguageModelV4Prompt }>;
