@@ -1,7 +1,7 @@
 import { AppError } from "#lib/errors.ts";
 import { isPublicHostname } from "./public-host.ts";
 
-type Candidate = Readonly<{ raw: string; url: URL; isAllowedHost: boolean }>;
+type Candidate = Readonly<{ raw: string; url: URL; isPermitted: boolean }>;
 
 type Rule = Readonly<{ text: string; isBroken: (candidate: Candidate) => boolean }>;
 
@@ -38,11 +38,11 @@ const rules: readonly Rule[] = [
   },
   {
     text: "base_url must name a public host. The operator can permit a private one with LLM_ALLOWED_HOSTS.",
-    isBroken: ({ url, isAllowedHost }) => !isAllowedHost && !isPublicHostname(url.hostname),
+    isBroken: ({ url, isPermitted }) => !isPermitted && !isPublicHostname(url.hostname),
   },
   {
     text: "base_url must begin with https:// so that keys and messages travel encrypted. The operator can permit plain http to a host with LLM_ALLOWED_HOSTS.",
-    isBroken: ({ url, isAllowedHost }) => !isAllowedHost && url.protocol !== "https:",
+    isBroken: ({ url, isPermitted }) => !isPermitted && url.protocol !== "https:",
   },
 ];
 
@@ -59,7 +59,7 @@ const rules: readonly Rule[] = [
  */
 export function checkBaseUrl(baseUrl: string, allowedHosts: readonly string[]): string {
   const url = parse(baseUrl);
-  const candidate = { raw: baseUrl, url, isAllowedHost: isAllowedHost(url, allowedHosts) };
+  const candidate = { raw: baseUrl, url, isPermitted: isAllowedHost(url, allowedHosts) };
   const broken = rules.find(({ isBroken }) => isBroken(candidate));
   if (broken) throw refuseBaseUrl(broken.text);
   return url.origin + url.pathname.replace(/\/+$/, "");

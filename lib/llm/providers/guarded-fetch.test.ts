@@ -2,23 +2,25 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import type { LookupAddress } from "node:dns";
 import { once } from "node:events";
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIPv6, type AddressInfo, type LookupFunction, type Server as NetServer } from "node:net";
 import { describe, test, type TestContext } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
 import { promisify } from "node:util";
-import { AppError, isAppError } from "#lib/errors.ts";
+import { type AppError, isAppError } from "#lib/errors.ts";
 import { createGuardedFetch, createPublicLookup } from "./guarded-fetch.ts";
 
 type Listener = Readonly<{ port: number; server: Server; connectionCount: () => number }>;
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => unknown;
 
 /** A listener that counts who connects; nobody should, where it stands for a private service. */
 async function listen(
   t: TestContext,
   address: string,
-  answer: RequestListener = (_request, response) => response.end("ok"),
+  answer: Answer = (_request, response) => response.end("ok"),
 ): Promise<Listener> {
-  const server = createServer(answer);
+  const server = createServer((request, response) => void answer(request, response));
   let connections = 0;
   server.on("connection", () => connections++);
   const port = await open(t, server, address);
@@ -232,7 +234,10 @@ describe("createGuardedFetch", () => {
       const { signal } = controller;
       const read = async () => {
         const response = await guardedFetch(`http://127.0.0.1:${upstream.port}`, { signal });
-        for await (const _chunk of response.body ?? []) controller.abort();
+        const reader = response.body?.getReader();
+        await reader?.read();
+        controller.abort();
+        await reader?.read();
       };
       await assert.rejects(read(), { name: "AbortError" });
       await closed.promise;
