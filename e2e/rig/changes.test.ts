@@ -3,6 +3,10 @@ import { describe, it } from "node:test";
 
 import { Changes } from "./changes.ts";
 
+function failingProbe(): never {
+  throw new Error("from the probe");
+}
+
 describe("Changes", () => {
   it("resolves at once when the answer is there", async () => {
     assert.equal(await new Changes().until(() => 1, { what: "one" }), 1);
@@ -30,10 +34,7 @@ describe("Changes", () => {
 
   it("rejects with what the probe throws and with the signal's reason", async () => {
     const changes = new Changes();
-    const failing = () => {
-      throw new Error("from the probe");
-    };
-    await assert.rejects(changes.until(failing, { what: "x" }), /from the probe/);
+    await assert.rejects(changes.until(failingProbe, { what: "x" }), /from the probe/);
     const controller = new AbortController();
     const wait = changes.until(() => undefined, { what: "x", signal: controller.signal });
     controller.abort(new Error("from the signal"));

@@ -36,10 +36,10 @@ export class Changes {
           const answer = probe();
           if (answer !== undefined) settle(() => resolve(answer));
         } catch (error) {
-          settle(() => reject(error as Error));
+          settle(() => reject(error));
         }
       };
-      const onAbort = () => settle(() => reject(signal?.reason as Error));
+      const onAbort = () => settle(() => reject(signal?.reason));
       const timer = Number.isFinite(deadlineMs)
         ? setTimeout(
             () => settle(() => reject(new Error(`Waited ${deadlineMs} ms for ${what}`))),

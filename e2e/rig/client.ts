@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { text as readText } from "node:stream/consumers";
 
-import WebSocket from "ws";
+import { WebSocket } from "ws";
 
 import { TestSocket } from "./test-socket.ts";
 
@@ -25,7 +25,7 @@ export async function login(
 }
 
 /** `body` is parsed JSON where the answer says it is JSON, else its text. */
-export type ApiAnswer<Body> = Readonly<{ status: number; headers: Headers; body: Body }>;
+export type ApiAnswer = Readonly<{ status: number; headers: Headers; body: LooseJson }>;
 
 // Tests read whatever fields the contract names, and a wrong one fails the assertion.
 // oxlint-disable-next-line typescript/no-explicit-any
@@ -39,11 +39,11 @@ export type ApiRequestOptions = Readonly<{
 /** Calls the service as one user, or as nobody without a token. */
 export type Api = Readonly<{
   /** Sends JSON (no body where it is undefined; a string as it stands) and reads the whole answer. */
-  json: <Body = LooseJson>(
+  json: (
     method: string,
     path: string,
     ...rest: [body?: unknown, options?: ApiRequestOptions]
-  ) => Promise<ApiAnswer<Body>>;
+  ) => Promise<ApiAnswer>;
   /** Sends JSON with `Accept: text/event-stream` and returns at the headers. */
   stream: (
     method: string,
@@ -66,12 +66,13 @@ export function api(origin: string, token?: string): Api {
       body: typeof body === "string" || body === undefined ? body : JSON.stringify(body),
     });
   return {
-    async json<Body>(method: string, path: string, body?: unknown, options?: ApiRequestOptions) {
+    async json(method, path, body, options) {
       const response = await send(method, path, body, options);
+      const { status, headers } = response;
       return {
-        status: response.status,
-        headers: response.headers,
-        body: (await readBody(response)) as Body,
+        status,
+        headers,
+        body: parseBody(await response.text(), headers.get("content-type")),
       };
     },
     stream: (method, path, body, options) =>
@@ -82,10 +83,8 @@ export function api(origin: string, token?: string): Api {
   };
 }
 
-async function readBody(response: Response): Promise<unknown> {
-  const text = await response.text();
-  const isJson = /[/+]json/.test(response.headers.get("content-type") ?? "");
-  return isJson && text !== "" ? JSON.parse(text) : text;
+function parseBody(text: string, type: string | null | undefined): LooseJson {
+  return /[/+]json/.test(type ?? "") && text !== "" ? JSON.parse(text) : text;
 }
 
 export type SocketOptions = Readonly<{
@@ -162,8 +161,7 @@ function onRefusal(
   socket.once("unexpected-response", (request: ClientRequest, response: IncomingMessage) => {
     readText(response)
       .then((text) => {
-        const isJson = /[/+]json/.test(response.headers["content-type"] ?? "");
-        const body: unknown = isJson && text !== "" ? JSON.parse(text) : text;
+        const body = parseBody(text, response.headers["content-type"]);
         resolve({ status: response.statusCode ?? 0, headers: response.headers, body });
       })
       .catch(reject)

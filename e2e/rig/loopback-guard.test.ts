@@ -14,7 +14,7 @@ import { describe, it } from "node:test";
 import tls from "node:tls";
 import { promisify } from "node:util";
 
-import WebSocket from "ws";
+import { WebSocket } from "ws";
 
 import { guardedNodeOptions } from "./guarded-node-options.ts";
 import { isLoopbackAddress, LoopbackGuardError } from "./loopback-guard.ts";
@@ -33,17 +33,17 @@ type Attempt = () => Promise<unknown>;
 const failure = (emitter: NodeJS.EventEmitter) =>
   once(emitter, "error").then(([error]) => Promise.reject(error as Error));
 
-const lookupOutside = ((
-  _name: string,
-  options: dns.LookupAllOptions,
-  callback: (...answer: unknown[]) => void,
-) =>
-  options.all
-    ? callback(null, [
-        { address: "127.0.0.1", family: 4 },
-        { address: outsideV4, family: 4 },
-      ])
-    : callback(null, outsideV4, 4)) as unknown as net.LookupFunction;
+/** A lookup that answers every name with these addresses. */
+function answering(...addresses: [string, ...string[]]): net.LookupFunction {
+  return (_name, options, callback) => {
+    if (options.all)
+      callback(
+        null,
+        addresses.map((address) => ({ address, family: 4 })),
+      );
+    else callback(null, addresses[0], 4);
+  };
+}
 
 const refused: Record<string, Attempt> = {
   "a TCP connection to an IPv4 address": () => failure(net.connect(80, outsideV4)),
@@ -56,10 +56,15 @@ const refused: Record<string, Attempt> = {
   "a TCP connection to a number that means an address": () =>
     failure(net.connect(80, "3221225985")),
   "a TCP connection whose own lookup leads outside": () =>
-    failure(net.connect({ port: 80, host: outsideName, lookup: lookupOutside })),
+    failure(net.connect({ port: 80, host: outsideName, lookup: answering(outsideV4) })),
   "a TCP connection whose own lookup leads outside among others": () =>
     failure(
-      net.connect({ port: 80, host: outsideName, lookup: lookupOutside, autoSelectFamily: true }),
+      net.connect({
+        port: 80,
+        host: outsideName,
+        lookup: answering("127.0.0.1", outsideV4),
+        autoSelectFamily: true,
+      }),
     ),
   "a TLS connection": () => failure(tls.connect(443, outsideV4)),
   "an HTTP request": () => failure(http.get(`http://${outsideV4}/`)),
@@ -145,11 +150,7 @@ describe("the loopback guard", () => {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
-    const lookup: net.LookupFunction = (_name, options, callback) =>
-      options.all
-        ? callback(null, [{ address: "127.0.0.1", family: 4 }])
-        : callback(null, "127.0.0.1", 4);
-    const socket = net.connect({ port, host: outsideName, lookup });
+    const socket = net.connect({ port, host: outsideName, lookup: answering("127.0.0.1") });
     const [data] = (await once(socket, "data")) as [Buffer];
     assert.equal(data.toString(), "here");
   });
@@ -207,7 +208,7 @@ describe("the loopback guard", () => {
       eval(attempt);
     `;
     const { stdout } = await run(process.execPath, ["-e", everywhere], {
-      env: { PATH: process.env.PATH, NODE_OPTIONS: guardedNodeOptions() },
+      env: { NODE_ENV: "test", PATH: process.env.PATH, NODE_OPTIONS: guardedNodeOptions() },
     });
     assert.deepEqual(stdout.trim().split("\n"), Array(3).fill("ERR_LOOPBACK_GUARD"));
   });

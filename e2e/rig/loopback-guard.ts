@@ -55,8 +55,14 @@ function refuse(attempt: string): LoopbackGuardError {
   return error;
 }
 
-function isLocalName(name: string): boolean {
-  return name === "localhost";
+/** True where the system resolver answers without asking anybody: no name, a literal, localhost. */
+function isAskedLocally(name: unknown): boolean {
+  return typeof name !== "string" || ["", "localhost"].includes(name) || net.isIP(name) !== 0;
+}
+
+function checkDestination(address: unknown): void {
+  if (typeof address !== "string" || ["", "localhost"].includes(address)) return;
+  if (!isLoopbackAddress(address)) throw refuse(`a datagram to ${address}`);
 }
 
 /** Wraps a lookup so that it fails as soon as one of its answers lies outside. */
@@ -82,7 +88,7 @@ function guardedOptions(options: ConnectOptions): ConnectOptions {
       process.nextTick(callback, refuse(attempt));
     return { ...options, host: "refused.invalid", lookup };
   }
-  const lookup = options.lookup ?? (dns.lookup as unknown as Lookup);
+  const lookup = options.lookup ?? dns.lookup;
   return { ...options, lookup: checkedLookup(lookup, attempt) };
 }
 
@@ -90,7 +96,7 @@ function guardedOptions(options: ConnectOptions): ConnectOptions {
 function connectArguments(args: unknown[]): [ConnectOptions, unknown] {
   const [first, second] = (Array.isArray(args[0]) ? args[0] : args) as unknown[];
   const listener = args.findLast((argument) => typeof argument === "function");
-  if (typeof first === "object" && first !== null) return [first as ConnectOptions, second];
+  if (typeof first === "object" && first !== null) return [first, second];
   if (typeof first === "string" && Number.isNaN(Number(first))) return [{ path: first }, listener];
   return [{ port: first, host: typeof second === "string" ? second : undefined }, listener];
 }
@@ -110,17 +116,16 @@ function guardSockets(): void {
 function guardSystemResolver(): void {
   const lookup = dns.lookup as unknown as AnyFunction;
   const promised = dns.promises.lookup as unknown as AnyFunction;
-  const mayAsk = (name: unknown) =>
-    typeof name !== "string" || name === "" || isLocalName(name) || net.isIP(name) !== 0;
-  const refusal = (name: unknown) => refuse(`a lookup of ${String(name)}`);
-
   (dns as unknown as Host).lookup = (...args) => {
-    if (mayAsk(args[0])) return lookup(...args);
-    process.nextTick(args.at(-1) as LookupCallback, refusal(args[0]));
+    if (isAskedLocally(args[0])) return lookup(...args);
+    return process.nextTick(
+      args.at(-1) as LookupCallback,
+      refuse(`a lookup of ${String(args[0])}`),
+    );
   };
   (dns.promises as unknown as Host).lookup = async (...args) => {
-    if (mayAsk(args[0])) return promised(...args);
-    throw refusal(args[0]);
+    if (isAskedLocally(args[0])) return promised(...args);
+    throw refuse(`a lookup of ${String(args[0])}`);
   };
 }
 
@@ -144,27 +149,22 @@ function guardNameServerQueries(target: object, promised: boolean): void {
       }
       const error = refuse(`dns.${name}(${String(args[0])})`);
       if (promised) return Promise.reject(error);
-      process.nextTick(args.at(-1) as LookupCallback, error);
+      return process.nextTick(args.at(-1) as LookupCallback, error);
     };
   }
 }
 
 function guardDatagrams(): void {
   const prototype = dgram.Socket.prototype as unknown as Host;
-  const check = (address: unknown) => {
-    if (typeof address !== "string" || address === "") return;
-    if (isLocalName(address) || isLoopbackAddress(address)) return;
-    throw refuse(`a datagram to ${address}`);
-  };
   const { connect, send } = prototype as { connect: AnyFunction; send: AnyFunction };
   prototype.connect = function (this: unknown, ...args) {
-    check(args[1]);
+    checkDestination(args[1]);
     return connect.apply(this, args);
   };
   // send(message, [offset, length,] [port,] [address,] [callback]): after the message only the
   // address is a string.
   prototype.send = function (this: unknown, ...args) {
-    args.slice(1).forEach(check);
+    args.slice(1).forEach(checkDestination);
     return send.apply(this, args);
   };
 }

@@ -4,14 +4,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
-import { fileURLToPath } from "node:url";
 
+import { buildService } from "./build-service.ts";
 import { Changes } from "./changes.ts";
 import { guardedNodeOptions } from "./guarded-node-options.ts";
 import { countOpenFileDescriptors, readRssBytes } from "./process-usage.ts";
-
-/** The repository's root. */
-export const projectRoot = fileURLToPath(new URL("../..", import.meta.url));
+import { projectRoot } from "./project-root.ts";
 
 export type ServiceOptions = Readonly<{
   /** Laid over the rig's own variables; `undefined` takes one away. */
@@ -216,17 +214,4 @@ function baseEnvironment(dataDir: string): Record<string, string | undefined> {
     DATA_DIR: dataDir,
     LLM_PROVIDER: "mock",
   };
-}
-
-/** Runs the project's own build, which does nothing where the last one still holds. */
-export async function buildService(): Promise<void> {
-  const child = spawn(process.execPath, ["lib/build.ts"], {
-    cwd: projectRoot,
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  const code = await new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", resolve);
-  });
-  if (code !== 0) throw new Error(`node lib/build.ts ended with ${String(code)}`);
 }

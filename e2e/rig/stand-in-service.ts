@@ -20,16 +20,25 @@ if (STAND_IN === "fails") {
 const startsFile = join(DATA_DIR, "starts");
 const starts = countStart();
 
-const server = http.createServer((request, response) => {
-  if (request.url === "/echo") return void request.pipe(response);
-  if (request.url === "/token") return void answerToken(request, response);
-  if (request.url === "/outside") {
-    fetch("http://192.0.2.1/").catch((error: Error) => response.end(String(error.cause)));
-    return;
-  }
+type Route = (request: http.IncomingMessage, response: http.ServerResponse) => unknown;
+
+const routes: Readonly<Record<string, Route>> = {
+  "/echo": (request, response) => request.pipe(response),
+  "/token": answerToken,
+  "/outside": async (_request, response) => {
+    const error: unknown = await fetch("http://192.0.2.1/").catch((reason: Error) => reason.cause);
+    response.end(String(error));
+  },
+};
+
+const describeRequest: Route = ({ method, url, headers }, response) => {
   response.setHeader("content-type", "application/json");
-  const { method, url, headers } = request;
   response.end(JSON.stringify({ method, url, headers, starts, environment: process.env }));
+};
+
+const server = http.createServer((request, response) => {
+  const route = routes[request.url ?? ""] ?? describeRequest;
+  route(request, response);
 });
 
 const sockets = new WebSocketServer({

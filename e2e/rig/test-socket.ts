@@ -1,4 +1,4 @@
-import type WebSocket from "ws";
+import type { WebSocket } from "ws";
 
 import { Changes } from "./changes.ts";
 
@@ -34,7 +34,7 @@ export class TestSocket implements Disposable {
   constructor(socket: WebSocket) {
     this.raw = socket;
     socket.on("message", (data) => {
-      this.frames.push(parseFrame((data as Buffer).toString("utf8")));
+      this.frames.push(parseFrame((data as Buffer).toString()));
       this.#changes.notify();
     });
     socket.on("error", () => undefined);

@@ -140,7 +140,7 @@ export class Player {
       const json = { "content-type": "application/json" };
       response.writeHead(200, this.#stream ? streamHeaders : json);
     }
-    const bytes = Buffer.from(content as string);
+    const bytes = typeof content === "string" ? Buffer.from(content) : content;
     const size = bytesPerWrite ?? Math.max(bytes.length, 1);
     for (let start = 0; start < bytes.length; start += size) {
       await this.#writeOnce(bytes.subarray(start, start + size));
@@ -148,7 +148,7 @@ export class Player {
   }
 
   /** Resolves when the kernel has taken the bytes, which is where a slow reader holds the script. */
-  async #writeOnce(bytes: Buffer): Promise<void> {
+  async #writeOnce(bytes: Uint8Array): Promise<void> {
     const { request, response } = this.#options;
     await this.#whileOpen(
       new Promise<void>((resolve) => {
@@ -165,7 +165,7 @@ export class Player {
   #whileOpen<T>(work: Promise<T>): Promise<T> {
     const { signal } = this.#options.request;
     return new Promise<T>((resolve, reject) => {
-      const leave = () => reject(signal.reason as Error);
+      const leave = () => reject(signal.reason);
       if (signal.aborted) return leave();
       signal.addEventListener("abort", leave, { once: true });
       work.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));

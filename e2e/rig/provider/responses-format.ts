@@ -1,7 +1,7 @@
 import { argumentsText } from "./wire-format.ts";
 import type { Ending, Piece, StreamWriter, WireFormat } from "./wire-format.ts";
 
-const id = "resp_scripted";
+const responseId = "resp_scripted";
 const created = 1_700_000_000;
 
 /**
@@ -135,7 +135,7 @@ function closeItem(item: Item, index: number, event: EventWriter): string {
 }
 
 function responseObject(model: string, fields: object): object {
-  return { id, object: "response", created_at: created, model, error: null, ...fields };
+  return { id: responseId, object: "response", created_at: created, model, error: null, ...fields };
 }
 
 function openResponse(model: string, event: EventWriter): string {
