@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
@@ -44,19 +45,17 @@ export async function main(words: readonly string[]): Promise<number> {
   const path = [join(projectRoot, "node_modules", ".bin"), process.env.PATH].join(delimiter);
   process.env.PATH = path;
   const reportDir = await mkdtemp(join(tmpdir(), "llm-service-tests-"));
-  try {
-    const { env, problems } = await prepare(steps);
-    const results: StepResult[] = [];
-    for (const step of steps) {
-      const problem = step.needs.map((need) => problems.get(need)).find(Boolean);
-      results.push(
-        problem ? cannotRun(step, problem) : await runStep(step, { rest, reportDir, env }),
-      );
-    }
-    return report(results);
-  } finally {
-    await rm(reportDir, { recursive: true, force: true });
+  process.once("exit", () => rmSync(reportDir, { recursive: true, force: true }));
+  const { env, problems } = await prepare(steps);
+  // What a killed test leaves behind goes with the directory.
+  const stepEnv = { ...env, TMPDIR: reportDir };
+  const results: StepResult[] = [];
+  for (const step of steps) {
+    const problem = step.needs.map((need) => problems.get(need)).find(Boolean);
+    const running = () => runStep(step, { rest, reportDir, env: stepEnv });
+    results.push(problem ? cannotRun(step, problem) : await running());
   }
+  return report(results);
 }
 
 async function prepare(steps: readonly Step[]) {

@@ -34,7 +34,7 @@ export async function runCommand(
     env: { ...process.env, ...env },
   });
   const killGroup = () => killProcessGroup(child.pid);
-  process.once("exit", killGroup);
+  process.prependOnceListener("exit", killGroup);
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
