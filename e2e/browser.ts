@@ -127,7 +127,10 @@ function thisMachine(): Machine {
       ),
     starts: (path) => succeeds([path, "--version"], { timeoutMs: 15_000, quiet: true }),
     install: (command, timeoutMs) =>
-      succeeds(command, { timeoutMs, env: { DEBIAN_FRONTEND: "noninteractive" } }),
+      succeeds(command, {
+        timeoutMs,
+        env: { DEBIAN_FRONTEND: "noninteractive", PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT: "10000" },
+      }),
     say: (sentence) => console.log(sentence),
   };
 }
