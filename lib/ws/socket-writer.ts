@@ -1,0 +1,63 @@
+import type { Duplex } from "node:stream";
+import { WebSocket } from "ws";
+import { errorTable } from "../errors.ts";
+
+/** How long a reader may keep a full buffer from draining. */
+const slowReaderTimeoutMs = 5000;
+
+/**
+ * Writes to one WebSocket no faster than its reader takes it. Since readers pull from a shared log,
+ * waiting here costs no memory; one that does not drain its buffer in time is closed with 1013.
+ */
+export class SocketWriter {
+  readonly #webSocket: WebSocket;
+  readonly #socket: Duplex;
+  readonly #maxBufferedBytes: number;
+
+  constructor(webSocket: WebSocket, socket: Duplex, maxBufferedBytes: number) {
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+    this.#maxBufferedBytes = maxBufferedBytes;
+  }
+
+  /** Sends one frame at once, whatever is buffered. For small, rare frames. */
+  send(frame: object): void {
+    if (this.#webSocket.readyState === WebSocket.OPEN) this.#webSocket.send(JSON.stringify(frame));
+  }
+
+  /** Sends texts in order, in as few packets as they fit; resolves when there is room for more. */
+  async sendAll(texts: Iterable<string>): Promise<void> {
+    this.#socket.cork();
+    try {
+      for (const text of texts) {
+        if (this.#webSocket.readyState !== WebSocket.OPEN) return;
+        this.#webSocket.send(text);
+        if (this.#webSocket.bufferedAmount > this.#maxBufferedBytes) {
+          this.#socket.uncork();
+          await this.#drained();
+          this.#socket.cork();
+        }
+      }
+    } finally {
+      this.#socket.uncork();
+    }
+  }
+
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
+      const finish = () => {
+        clearTimeout(timer);
+        this.#socket.off("drain", finish);
+        this.#webSocket.off("close", finish);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#webSocket.close(errorTable.slow_reader.closeCode, "slow_reader");
+        this.#webSocket.terminate();
+        finish();
+      }, slowReaderTimeoutMs);
+      this.#socket.once("drain", finish);
+      this.#webSocket.once("close", finish);
+    });
+  }
+}
