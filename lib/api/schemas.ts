@@ -320,7 +320,7 @@ export const Health = z.object({
 export type Health = z.infer<typeof Health>;
 
 export const Readiness = z.object({
-  status: z.enum(["ready", "draining", "no_database"]),
+  status: z.literal("ready"),
 });
 export type Readiness = z.infer<typeof Readiness>;
 
