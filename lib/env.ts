@@ -6,19 +6,47 @@ import { providerIds } from "./provider-ids.ts";
 
 const minimumSecretBytes = 32;
 const loopbackHosts = new Set(["127.0.0.1", "localhost", "::1"]);
-const knownSecrets = /^(change[-_ ]?me|secret|your[-_ ]?secret|password|default|test)/i;
+/** What documentation, templates and keyboards offer as a key; the long one is FastAPI's tutorial's. */
+const knownSecrets =
+  /(change|replace)[-_ ]?(me|it|this|with)|secret|passw|default|insecure|example|your[-_ ]|^test|0123456789|abcdefghij|^09d25e094faa6ca2556c/i;
 
 const text = z.string().optional();
 const flag = z.enum(["true", "false", "1", "0"]).transform((value) => /true|1/.test(value));
-const list = z.string().transform((value) =>
-  value
-    .split(",")
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== ""),
-);
+const origin = z
+  .string()
+  .refine(
+    (entry) => /^https?:/.test(entry) && URL.parse(entry)?.origin === entry,
+    "must be an origin such as https://chat.example.com: lower case, no path, no default port",
+  );
+const hostAndPort = z
+  .string()
+  .refine(
+    (entry) =>
+      /^(\[[\da-f:.]+\]|[^\s:/?#@*\\[\]]+)(:\d+)?$/i.test(entry) && URL.canParse(`http://${entry}`),
+    "must be host:port such as 127.0.0.1:11434 or [::1]:8080",
+  );
+
+function list<Entry extends z.ZodType<string, string>>(entry: Entry) {
+  return z
+    .string()
+    .transform((value) =>
+      value
+        .split(",")
+        .map((item) => item.trim())
+        .filter((item) => item !== ""),
+    )
+    .pipe(z.array(entry))
+    .default([]);
+}
 
 function wholeNumber(fallback: number, minimum: number, maximum: number) {
-  return z.coerce.number().int().min(minimum).max(maximum).default(fallback);
+  const range = `must lie between ${minimum} and ${maximum}`;
+  return z
+    .string()
+    .regex(/^\d+$/, "must be a whole number")
+    .transform(Number)
+    .pipe(z.number().min(minimum, range).max(maximum, range))
+    .default(fallback);
 }
 
 /** One row per variable; the README's table is compared with it. Units are in the names. */
@@ -34,9 +62,9 @@ export const envSchema = z.object({
   ),
   ACCESS_TOKEN_EXPIRE_MINUTES: wholeNumber(30, 1, 43_200).describe("Lifetime of a token."),
   ALLOW_SIGNUP: flag.default(true).describe("Whether people may register themselves."),
-  ALLOWED_ORIGINS: list
-    .default([])
-    .describe("Other origins whose pages may use the service with a cookie, comma-separated."),
+  ALLOWED_ORIGINS: list(origin).describe(
+    "Other origins whose pages may use the service with a cookie, comma-separated.",
+  ),
   TRUST_PROXY: flag
     .default(false)
     .describe("Whether X-Forwarded-* headers come from a proxy of yours."),
@@ -50,9 +78,9 @@ export const envSchema = z.object({
     .url({ protocol: /^https?$/ })
     .optional()
     .describe("Base URL of the server's OpenAI-compatible provider."),
-  LLM_ALLOWED_HOSTS: list
-    .default([])
-    .describe("host:port pairs on private networks that users may give as base_url."),
+  LLM_ALLOWED_HOSTS: list(hostAndPort).describe(
+    "Private host:port pairs that users may give as base_url, comma-separated.",
+  ),
   OPENAI_API_KEY: text.describe("Key of the provider openai."),
   OPENAI_COMPATIBLE_API_KEY: text.describe("Key of LLM_BASE_URL, where it wants one."),
   LOCAL_MODEL: text.describe("Another embedded model: a path to a GGUF file or an hf: reference."),
@@ -130,9 +158,12 @@ export function isDevelopment(): boolean {
   return process.env.NODE_ENV === "development";
 }
 
-/** next-auth takes its host from the request only when this is set; the service checks hosts itself. */
-export function trustRequestHostInNextAuth(): void {
-  process.env.AUTH_TRUST_HOST = "true";
+/**
+ * Sets what Next and next-auth read from the environment themselves: no telemetry leaves the machine,
+ * and next-auth takes its host from the request, which our own doors have checked.
+ */
+export function prepareEnvironmentForNext(): void {
+  Object.assign(process.env, { NEXT_TELEMETRY_DISABLED: "1", AUTH_TRUST_HOST: "true" });
 }
 
 /** A start-up refusal: its message has one line per variable and is meant to be read by a person. */
@@ -146,7 +177,7 @@ export class EnvError extends StartupError {
 
 /** Whether an address to bind to is reachable from this machine only. */
 export function isLoopbackHost(host: string): boolean {
-  return loopbackHosts.has(host.replace(/^\[|\]$/g, ""));
+  return loopbackHosts.has(host.toLowerCase().replace(/^\[|\]$/g, ""));
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {
