@@ -29,7 +29,11 @@ export class ApiError extends Error {
       code,
       status,
       errors = [],
-    }: Readonly<{ code: ApiErrorCode; status: number; errors?: readonly FieldProblem[] | undefined }>,
+    }: Readonly<{
+      code: ApiErrorCode;
+      status: number;
+      errors?: readonly FieldProblem[] | undefined;
+    }>,
   ) {
     super(message);
     this.code = code;

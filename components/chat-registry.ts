@@ -9,6 +9,7 @@ export class ChatRegistry {
   readonly #events: ChatEvents;
   readonly #stores = new Set<ChatStore>();
   #shown: ChatStore | null = null;
+  #made = 0;
 
   constructor(environment: ChatEnvironment, events: ChatEvents = {}) {
     this.#environment = environment;
@@ -20,7 +21,16 @@ export class ChatRegistry {
     if (this.#shown !== null && this.#shown.sessionId === sessionId) return this.#shown;
     const known = [...this.#stores].find((store) => store.sessionId === sessionId);
     if (sessionId !== null && known) return known;
-    return new ChatStore(sessionId, { environment: this.#environment, events: this.#events });
+    this.#made += 1;
+    return new ChatStore(sessionId, {
+      environment: this.#environment,
+      events: this.#events,
+      key: String(this.#made),
+    });
+  }
+
+  isShown(store: ChatStore): boolean {
+    return this.#shown === store;
   }
 
   /** Starts the conversation and lets go of the one shown before. */

@@ -206,7 +206,9 @@ export class ChatSocket {
     const wasGreeted = this.#isGreeted;
     this.#dropConnection();
     if (code === closeCodes.notFound) return this.#update({ status: "not-found" });
-    this.#update({ status: this.#failedAttempts > 0 || wasGreeted ? "reconnecting" : "connecting" });
+    this.#update({
+      status: this.#failedAttempts > 0 || wasGreeted ? "reconnecting" : "connecting",
+    });
     if (wasGreeted && code !== closeCodes.unauthorized) return this.#retryLater();
     const waiting = this.#state;
     const result = await this.#options.probe(this.#sessionId);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import type { Message, Session } from "#lib/api/schemas.ts";
 import type { ServerFrame } from "#lib/ws/frames.ts";
 import { ApiError, type ApiClient } from "./api-client.ts";
@@ -108,17 +108,18 @@ function answer(content: string, status: Message["status"]): Message[] {
   ];
 }
 
-function started(server: Server): ChatStore {
+function started(server: Server, t: TestContext): ChatStore {
   const store = new ChatStore("s1", { environment: server.environment });
+  t.after(() => store.close());
   store.start();
   return store;
 }
 
 describe("ChatStore", () => {
-  it("joins a running answer: history first, then the whole turn", async () => {
+  it("joins a running answer: history first, then the whole turn", async (t) => {
     const server = new Server();
     Object.assign(server, { messages: answer("Hel", "streaming"), lastSeq: 3, isRunning: true });
-    const store = started(server);
+    const store = started(server, t);
     server.push(hello("s1", "t1", 3));
     assert.deepEqual(server.sent, []);
     await settle();
@@ -130,10 +131,10 @@ describe("ChatStore", () => {
     assert.equal(server.reads.length, 2, "nothing was missed, so nothing is read again");
   });
 
-  it("reads the messages again after a gap that leaves something out", async () => {
+  it("reads the messages again after a gap that leaves something out", async (t) => {
     const server = new Server();
     Object.assign(server, { messages: answer("Hello", "complete"), lastSeq: 3 });
-    const store = started(server);
+    const store = started(server, t);
     await settle();
     server.push(hello("s1", null, 90));
     assert.deepEqual(server.sent, [{ type: "resume", after: 3 }]);
@@ -145,9 +146,9 @@ describe("ChatStore", () => {
     assert.equal(store.getSnapshot().conversation.messages.at(-1)?.content, "Something newer");
   });
 
-  it("asks for the truth when a restarted server knows nothing of the running turn", async () => {
+  it("asks for the truth when a restarted server knows nothing of the running turn", async (t) => {
     const server = new Server();
-    const store = started(server);
+    const store = started(server, t);
     await settle();
     server.push(hello("s1"), start(1), text(2, "half"));
     server.sockets[0]?.events.onClose(1006);
@@ -159,9 +160,9 @@ describe("ChatStore", () => {
     assert.equal(store.getSnapshot().conversation.messages.at(-1)?.status, "incomplete");
   });
 
-  it("tells its subscribers once per schedule, however many frames came", async () => {
+  it("tells its subscribers once per schedule, however many frames came", async (t) => {
     const server = new Server();
-    const store = started(server);
+    const store = started(server, t);
     await settle();
     server.paint();
     let changes = 0;
@@ -174,13 +175,14 @@ describe("ChatStore", () => {
     assert.equal(store.getSnapshot().conversation.messages.at(-1)?.content, "abc");
   });
 
-  it("makes a new conversation only with its first message and tells its name", () => {
+  it("makes a new conversation only with its first message and tells its name", (t) => {
     const server = new Server();
     const named: string[] = [];
     const store = new ChatStore(null, {
       environment: server.environment,
       events: { onNamed: (_, id) => named.push(id) },
     });
+    t.after(() => store.close());
     store.start();
     assert.equal(server.sockets.length, 0);
     store.send("hi");
@@ -191,10 +193,10 @@ describe("ChatStore", () => {
     assert.equal(server.sent.length, 2);
   });
 
-  it("shows why the history failed and reads it again on retry", async () => {
+  it("shows why the history failed and reads it again on retry", async (t) => {
     const server = new Server();
     server.error = new ApiError("Away.", { code: "unreachable", status: 0 });
-    const store = started(server);
+    const store = started(server, t);
     await settle();
     server.paint();
     assert.equal(store.getSnapshot().history.status, "failed");
@@ -205,9 +207,9 @@ describe("ChatStore", () => {
     assert.equal(store.getSnapshot().history.status, "ready");
   });
 
-  it("gives a refused message's text back", async () => {
+  it("gives a refused message's text back", async (t) => {
     const server = new Server();
-    const store = started(server);
+    const store = started(server, t);
     await settle();
     server.push(hello());
     store.send("too long");
@@ -227,9 +229,10 @@ describe("ChatStore", () => {
 });
 
 describe("ChatRegistry", () => {
-  it("keeps reading an answer that the person turned away from, until it has ended", async () => {
+  it("keeps reading an answer that the person turned away from, until it has ended", async (t) => {
     const server = new Server();
     const registry = new ChatRegistry(server.environment);
+    t.after(() => registry.close());
     const first = registry.find("s1");
     registry.show(first);
     await settle();
@@ -240,12 +243,12 @@ describe("ChatRegistry", () => {
     assert.equal(registry.find("s1"), first);
     socket?.events.onText(JSON.stringify(end(2)));
     assert.equal(socket?.isClosed, true);
-    registry.close();
   });
 
-  it("closes an idle conversation at once and finds a named one under its new id", async () => {
+  it("closes an idle conversation at once and finds a named one under its new id", async (t) => {
     const server = new Server();
     const registry = new ChatRegistry(server.environment);
+    t.after(() => registry.close());
     registry.show(registry.find("s1"));
     const fresh = registry.find(null);
     registry.show(fresh);
@@ -254,7 +257,6 @@ describe("ChatRegistry", () => {
     server.push(hello("s7"));
     assert.equal(registry.find("s7"), fresh);
     assert.notEqual(registry.find(null), fresh);
-    registry.close();
     await settle();
   });
 });

@@ -19,7 +19,9 @@ import {
 } from "./conversation-reducer.ts";
 
 /** What of a conversation's history has arrived. */
-export type History = Readonly<{ status: "loading" | "ready" } | { status: "failed"; error: ApiError }>;
+export type History = Readonly<
+  { status: "loading" | "ready" } | { status: "failed"; error: ApiError }
+>;
 
 export type ChatSnapshot = Readonly<{
   conversation: Conversation;
@@ -43,11 +45,19 @@ export type ChatEnvironment = Readonly<{
   schedule: (notify: () => void) => void;
 }>;
 
+export type ChatStoreOptions = Readonly<{
+  environment: ChatEnvironment;
+  events?: ChatEvents;
+  key?: string;
+}>;
+
 /**
  * One conversation, framework-free: loads its history, reads its stream, and holds both folded
  * together by {@link reduceConversation}. Subscribers hear of changes at most once per schedule.
  */
 export class ChatStore {
+  /** Tells this conversation from others, also before it has a name. */
+  readonly key: string;
   readonly #environment: ChatEnvironment;
   readonly #events: ChatEvents;
   readonly #socket: ChatSocket;
@@ -59,10 +69,8 @@ export class ChatStore {
   #isScheduled = false;
   #isShown = true;
 
-  constructor(
-    sessionId: string | null,
-    { environment, events = {} }: Readonly<{ environment: ChatEnvironment; events?: ChatEvents }>,
-  ) {
+  constructor(sessionId: string | null, { environment, events = {}, key = "" }: ChatStoreOptions) {
+    this.key = key;
     this.#environment = environment;
     this.#events = events;
     this.#conversation = emptyConversation(sessionId);

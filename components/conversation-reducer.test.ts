@@ -35,7 +35,15 @@ function text(seq: number, content: string, turn = "t1"): TurnFrame {
 }
 
 function end(seq: number, turn = "t1"): TurnFrame {
-  return { type: "turn-end", seq, turn_id: turn, finish_reason: "stop", usage, cost: null, timings };
+  return {
+    type: "turn-end",
+    seq,
+    turn_id: turn,
+    finish_reason: "stop",
+    usage,
+    cost: null,
+    timings,
+  };
 }
 
 function stored(id: string, content: string, change: Partial<Message> = {}): Message {
@@ -136,7 +144,10 @@ describe("reduceConversation", () => {
       stored("u1", "question u1"),
       partial,
     );
-    assert.equal(fold(loaded, start(1), text(2, "short"), end(3)).messages.at(-1)?.content, "short");
+    assert.equal(
+      fold(loaded, start(1), text(2, "short"), end(3)).messages.at(-1)?.content,
+      "short",
+    );
   });
 
   it("marks stopped, interrupted and failed answers and keeps their text", () => {
@@ -182,10 +193,7 @@ describe("reduceConversation", () => {
       stored("u2", "two"),
       stored("a2", "second"),
     );
-    const edited = fold(
-      loaded,
-      start(10, { turn: "t3", user: "u3", parent: "a1", answer: "a3" }),
-    );
+    const edited = fold(loaded, start(10, { turn: "t3", user: "u3", parent: "a1", answer: "a3" }));
     assert.deepEqual(contents(edited), ["one", "first", "question u3", ""]);
     const root = fold(loaded, start(10, { turn: "t3", user: "u3", parent: null, answer: "a3" }));
     assert.deepEqual(contents(root), ["question u3", ""]);
@@ -193,7 +201,12 @@ describe("reduceConversation", () => {
 
   it("keeps the live turn when messages arrive that were read before or during it", () => {
     const live = fold(emptyConversation("s1"), start(8), text(9, "fresh"));
-    const stale = load(live, { last_seq: 8, running: true }, stored("u0", "old"), stored("a0", "older"));
+    const stale = load(
+      live,
+      { last_seq: 8, running: true },
+      stored("u0", "old"),
+      stored("a0", "older"),
+    );
     assert.deepEqual(contents(fold(stale, text(10, "er"))).slice(-2), ["question u1", "fresher"]);
     const within = load(
       live,

@@ -297,9 +297,7 @@ function settled(turn: LiveTurn): LiveTurn {
 
 function withToolCalls(
   answer: ShownMessage,
-  change: (
-    calls: NonNullable<Message["tool_calls"]>,
-  ) => NonNullable<Message["tool_calls"]>,
+  change: (calls: NonNullable<Message["tool_calls"]>) => NonNullable<Message["tool_calls"]>,
 ): ShownMessage {
   return { ...answer, tool_calls: change(answer.tool_calls ?? []) };
 }

@@ -28,6 +28,8 @@ describe("createDrafts", () => {
     const drafts = createDrafts("ada", () => storage);
     drafts.write("s1", ["queued", "  ", "typed"]);
     assert.equal(drafts.read("s1"), "queued\n\ntyped");
+    assert.equal(drafts.read("s1", ["queued"]), "typed");
+    assert.equal(drafts.read("s1", ["something else"]), "queued\n\ntyped");
     drafts.write("s1", [""]);
     assert.equal(storage.entries.size, 0);
   });

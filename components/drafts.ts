@@ -1,8 +1,11 @@
 type DraftStorage = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
 export type Drafts = Readonly<{
-  /** The draft of a conversation; null stands for the new one. Empty when there is none. */
-  read: (sessionId: string | null) => string;
+  /**
+   * The draft of a conversation; null stands for the new one. Empty when there is none. Texts that are
+   * still on their way from this page are left out.
+   */
+  read: (sessionId: string | null, onTheirWay?: readonly string[]) => string;
   /**
    * Keeps what was typed, together with messages that were sent but that no turn has begun with:
    * until then only this copy survives a reload.
@@ -18,15 +21,23 @@ export function createDrafts(userId: string, storage: () => DraftStorage): Draft
   const keyOf = (sessionId: string | null): string =>
     `llm-service.draft.${userId}.${sessionId ?? "new"}`;
   return {
-    read: (sessionId) => attempt(() => storage().getItem(keyOf(sessionId))) ?? "",
+    read: (sessionId, onTheirWay = []) => {
+      const draft = attempt(() => storage().getItem(keyOf(sessionId))) ?? "";
+      const sent = joined(onTheirWay);
+      return draft.startsWith(sent) ? draft.slice(sent.length).replace(/^\n\n/, "") : draft;
+    },
     write: (sessionId, texts) => {
-      const draft = texts.filter((text) => text.trim() !== "").join("\n\n");
+      const draft = joined(texts);
       attempt(() => {
         if (draft === "") storage().removeItem(keyOf(sessionId));
         else storage().setItem(keyOf(sessionId), draft);
       });
     },
   };
+}
+
+function joined(texts: readonly string[]): string {
+  return texts.filter((text) => text.trim() !== "").join("\n\n");
 }
 
 /** Reading `localStorage` already throws where cookies are blocked, and writing where it is full. */

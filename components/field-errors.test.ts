@@ -27,7 +27,9 @@ describe("validateFields", () => {
       temperature: "Temperature must be a number.",
       max_tokens: "Most tokens must be at least 1.",
     });
-    assert.deepEqual(textsOf({ model_name: "x", top_p: 0 }), { top_p: "top_p must be more than 0." });
+    assert.deepEqual(textsOf({ model_name: "x", top_p: 0 }), {
+      top_p: "top_p must be more than 0.",
+    });
   });
 
   it("keeps the schema's own words and tells what typing on may mend", () => {

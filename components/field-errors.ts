@@ -9,8 +9,7 @@ export type FieldError = Readonly<{
 export type FieldErrors = Readonly<Record<string, FieldError>>;
 
 export type Validated<T> =
-  | Readonly<{ value: T; errors: null }>
-  | Readonly<{ value: null; errors: FieldErrors }>;
+  Readonly<{ value: T; errors: null }> | Readonly<{ value: null; errors: FieldErrors }>;
 
 /**
  * Checks a form's candidate against the API's own schema. Each refused field gets one sentence that

@@ -31,6 +31,9 @@ describe("safeCallback", () => {
 describe("loginPathFor", () => {
   it("leads back to where the person was", () => {
     assert.equal(loginPathFor("/"), "/login");
-    assert.equal(loginPathFor("/settings?session=1"), "/login?callbackUrl=%2Fsettings%3Fsession%3D1");
+    assert.equal(
+      loginPathFor("/settings?session=1"),
+      "/login?callbackUrl=%2Fsettings%3Fsession%3D1",
+    );
   });
 });

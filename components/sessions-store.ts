@@ -65,7 +65,9 @@ export class SessionsStore {
   #merge(read: readonly SessionSummary[]): readonly SessionSummary[] {
     const byId = new Map(this.#snapshot.sessions.map((session) => [session.id, session]));
     for (const session of read) byId.set(session.id, session);
-    return [...byId.values()].sort((one, other) => other.updated_at.localeCompare(one.updated_at));
+    return [...byId.values()].toSorted((one, other) =>
+      other.updated_at.localeCompare(one.updated_at),
+    );
   }
 
   #update(change: Partial<SessionsSnapshot>): void {

@@ -1,0 +1,6 @@
+import { requirePrincipal } from "#app/current-principal.ts";
+
+export default async function NewChatPage() {
+  await requirePrincipal();
+  return null;
+}

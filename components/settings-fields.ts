@@ -1,0 +1,41 @@
+import { ProviderId, type SetLlmRequest } from "#lib/api/schemas.ts";
+
+/** The label of each field; also the list of those that an error of the API can be shown at. */
+export const settingsLabels = {
+  provider: "Provider",
+  model_name: "Model",
+  base_url: "Base URL",
+  api_key: "API key",
+  system_prompt: "System prompt",
+  temperature: "Temperature",
+  top_p: "Top p",
+  max_tokens: "Most tokens of an answer",
+} as const satisfies Partial<Record<keyof SetLlmRequest, string>>;
+
+const providerNames: Partial<Record<string, string>> = {
+  openai: "OpenAI",
+  "openai-compatible": "OpenAI-compatible server",
+  local: "Embedded model",
+  mock: "Simulated replies (mock)",
+};
+
+/** Every provider that the API takes, by the name people know it by. */
+export const providerChoices = ProviderId.options.map((id) => ({
+  id,
+  name: providerNames[id] ?? id,
+}));
+
+const numberFields: ReadonlySet<string> = new Set(["temperature", "top_p", "max_tokens"]);
+const exactFields: ReadonlySet<string> = new Set(["system_prompt"]);
+
+/** A request as the form has it, for the schema to judge. What was left empty is left out, but the model. */
+export function readSettings(fields: FormData, sessionId: string | null): Record<string, unknown> {
+  const request: Record<string, unknown> = { model_name: "" };
+  for (const [name, value] of fields) {
+    const text = typeof value === "string" ? value : "";
+    if (text.trim() === "") continue;
+    if (numberFields.has(name)) request[name] = Number(text.trim().replace(",", "."));
+    else request[name] = exactFields.has(name) ? text : text.trim();
+  }
+  return sessionId === null ? request : { ...request, session_id: sessionId };
+}
