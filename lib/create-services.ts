@@ -83,7 +83,10 @@ function createChat(
   const sessions = new SessionStore(database);
   const messages = new MessageStore(database);
   const chat = new Chat({
-    ...{ sessions, messages, catalog, sealer },
+    sessions,
+    messages,
+    catalog,
+    sealer,
     limits: {
       firstTokenTimeoutMs: env.FIRST_TOKEN_TIMEOUT_MS,
       chunkTimeoutMs: env.CHUNK_TIMEOUT_MS,

@@ -35,6 +35,13 @@ export async function foldTurn(turn: RunningTurn): Promise<ChatResponse> {
       case "tool-call":
         toolCalls.push({ id: event.id, name: event.name, input: event.input });
         break;
+      case "tool-result": {
+        const call = toolCalls.find(({ id }) => id === event.id);
+        if (call) call.output = event.output;
+        break;
+      }
+      case "turn-start":
+        break;
       case "turn-error":
         throw new AppError(event.code, event.message);
       case "turn-end":

@@ -20,14 +20,14 @@ export type ModelCatalogOptions = Readonly<{
   env: Env;
   local: LocalModel;
   /** Opens connections to base URLs that a user chose. */
-  guardedFetch: typeof globalThis.fetch;
+  guardedFetch: typeof fetch;
 }>;
 
 /** Which models there are, which one answers by default, and how each is called. */
 export class ModelCatalog {
   readonly #env: Env;
   readonly #local: LocalModel;
-  readonly #guardedFetch: typeof globalThis.fetch;
+  readonly #guardedFetch: typeof fetch;
 
   constructor({ env, local, guardedFetch }: ModelCatalogOptions) {
     this.#env = env;
@@ -197,4 +197,4 @@ function refuseParameters(
     .map((name) => ({ path: name, message: `is not taken by the provider ${provider}` }));
 }
 
-const globalFetch: typeof globalThis.fetch = (input, init) => fetch(input, init);
+const globalFetch: typeof fetch = (input, init) => fetch(input, init);

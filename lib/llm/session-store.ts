@@ -75,8 +75,8 @@ export class SessionStore {
       .limit(limit + 1);
     if (cursor !== undefined) {
       const [updatedAt, id] = parseCursor(cursor);
-      query = query.where(({ eb, refTuple, tuple }) =>
-        eb(refTuple("updated_at", "id"), "<", tuple(updatedAt, id)),
+      query = query.where((where) =>
+        where.eb(where.refTuple("updated_at", "id"), "<", where.tuple(updatedAt, id)),
       );
     }
     if (search !== undefined) {

@@ -32,7 +32,7 @@ const titleLength = 60;
 
 /** A title from the first line of a session's first message. */
 export function titleFrom(text: string): string {
-  const line = text.trim().split(/\s*\n/, 1)[0]!.replace(/\s+/g, " ");
+  const line = (/^.*/.exec(text.trim())?.[0] ?? "").replace(/\s+/g, " ");
   const characters = Array.from(line);
   if (characters.length <= titleLength) return line;
   return `${characters
@@ -103,5 +103,7 @@ function parse(json: string | null): unknown {
 }
 
 function dropAbsent(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value != null));
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== null && value !== undefined),
+  );
 }

@@ -156,11 +156,16 @@ export class Connection {
   }
 }
 
+/** The text of a message as `ws` hands it over with its default binaryType. */
+export function toText(data: RawData): string {
+  return (data as Buffer).toString();
+}
+
 /** @throws {AppError} `bad_request` naming each field. */
 function parseFrame(data: RawData): ClientFrame {
   const malformed: ErrorCode = "bad_request";
   try {
-    return validate(ClientFrame, JSON.parse(String(data)));
+    return validate(ClientFrame, JSON.parse(toText(data)));
   } catch (error) {
     if (error instanceof AppError) {
       throw new AppError(malformed, "The frame is not valid.", { errors: error.errors ?? [] });

@@ -4,7 +4,7 @@ import { validate } from "../api/validate.ts";
 import { AppError, errorTable, toAppError } from "../errors.ts";
 import { logError } from "../log.ts";
 import { isTerminal } from "../llm/turn-event.ts";
-import type { ConnectionOptions } from "./connection.ts";
+import { toText, type ConnectionOptions } from "./connection.ts";
 import type { PlainFrame } from "./frames.ts";
 import { toPlainFrame } from "./to-frame.ts";
 
@@ -28,7 +28,7 @@ export class PlainConnection {
     const { webSocket } = this.#options;
     webSocket.on("message", (data: RawData, isBinary: boolean) => {
       if (isBinary) webSocket.close(errorTable.unsupported_data.closeCode, "unsupported_data");
-      else this.#enqueue(String(data));
+      else this.#enqueue(toText(data));
     });
   }
 

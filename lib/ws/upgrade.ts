@@ -117,8 +117,14 @@ function serve(
   });
   const writer = new SocketWriter(webSocket, socket, env.MAX_BUFFERED_BYTES);
   const options = {
-    ...{ webSocket, writer, channel, chat, messages, signal: closed.signal },
-    ...{ userId: principal.userId, sessionId: session.id },
+    webSocket,
+    writer,
+    channel,
+    chat,
+    messages,
+    signal: closed.signal,
+    userId: principal.userId,
+    sessionId: session.id,
   };
   if (isNew) writer.send({ session_id: session.id } satisfies PlainFrame);
   if (webSocket.protocol === subprotocol) new Connection(options).open();

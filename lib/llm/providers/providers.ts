@@ -11,7 +11,7 @@ export type ModelSettings = Readonly<{
   apiKey: string | undefined;
   baseUrl: string | undefined;
   /** Opens every connection to the provider. */
-  fetch: typeof globalThis.fetch;
+  fetch: typeof fetch;
 }>;
 
 export type Provider = Readonly<{
