@@ -9,7 +9,8 @@ WebSocket. Get a token from \`POST /token\` (or press **Authorize**), make a ses
 \`POST /set-llm\`, then talk to it with \`POST /chat\` or on \`/ws/{session_id}\`.
 
 Errors are \`application/problem+json\` (RFC 9457): go by \`code\`, show \`detail\`; \`errors\` names each
-refused field. Lists come in pages: pass \`next_cursor\` as \`cursor\` until it is null.
+refused field. Lists come in pages: pass \`next_cursor\` as \`cursor\` until it is null. Every answer
+has \`X-Request-Id\`, which the server's log knows, and \`Server-Timing\`.
 
 ## WebSocket
 

@@ -6,14 +6,16 @@ import { webSocketContract } from "../ws/contract.ts";
 import { openApiDocument } from "./openapi.ts";
 import { errorCodesOf } from "./route-errors.ts";
 import { routes, type Route } from "./routes.ts";
+import { Problem, TokenError } from "./schemas.ts";
 
 type Json = { [key: string]: Json } & Json[];
+type Content = Record<string, { schema: Json; examples?: Record<string, { $ref: string }> }>;
 type Operation = {
   operationId: string;
   security: object[];
   parameters: { in: string; name: string; required?: boolean; schema: Json }[];
-  requestBody?: { required: boolean; content: Record<string, { schema: Json }> };
-  responses: Record<string, { description: string; content?: Record<string, { schema: Json }> }>;
+  requestBody?: { required: boolean; content: Content };
+  responses: Record<string, { description: string; headers?: object; content?: Content }>;
 };
 
 const document = JSON.parse(JSON.stringify(openApiDocument({ version: "1.2.3" }))) as Json;
@@ -93,15 +95,39 @@ describe("openApiDocument", () => {
   });
 
   it("answers errors as problems, and those of OAuth in OAuth's own shape", () => {
-    const { responses } = operationOf(routes.token);
-    const token = { "application/json": { schema: { $ref: "#/components/schemas/TokenError" } } };
-    const problem = {
-      "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
-    };
-    assert.deepEqual(responses["400"]?.content, token);
-    assert.deepEqual(responses["401"]?.content, token);
-    assert.deepEqual(responses["429"]?.content, problem);
-    assert.deepEqual(operationOf(routes.chat).responses["409"]?.content, problem);
+    const shapeOf = (route: Route, status: number) =>
+      Object.entries(operationOf(route).responses[status]?.content ?? {}).map(
+        ([mediaType, { schema }]) => `${mediaType} ${String(schema.$ref)}`,
+      );
+    const oauth = ["application/json #/components/schemas/TokenError"];
+    const problem = ["application/problem+json #/components/schemas/Problem"];
+    assert.deepEqual(shapeOf(routes.token, 400), oauth);
+    assert.deepEqual(shapeOf(routes.token, 401), oauth);
+    assert.deepEqual(shapeOf(routes.token, 429), problem);
+    assert.deepEqual(shapeOf(routes.chat, 409), problem);
+  });
+
+  it("shows for every code an example that its own schema accepts", () => {
+    for (const [, route] of table) {
+      const failures = Object.entries(operationOf(route).responses)
+        .filter(([status]) => Number(status) >= 400)
+        .flatMap(([, { content }]) => Object.entries(content ?? {}));
+      const shown = failures.flatMap(([mediaType, { examples = {} }]) => {
+        const schema = mediaType === "application/json" ? TokenError : Problem;
+        for (const { $ref } of Object.values(examples)) {
+          schema.strict().parse(resolve($ref)?.value);
+        }
+        return Object.keys(examples);
+      });
+      assert.deepEqual(new Set(shown), new Set(errorCodesOf(route)), route.path);
+    }
+  });
+
+  it("names the header that a status comes with", () => {
+    const { responses } = operationOf(routes.chat);
+    assert.deepEqual(Object.keys(responses["401"]?.headers ?? {}), ["WWW-Authenticate"]);
+    assert.deepEqual(Object.keys(responses["503"]?.headers ?? {}), ["Retry-After"]);
+    assert.equal(responses["409"]?.headers, undefined);
   });
 
   it("names the media types of bodies and of every form of an answer", () => {

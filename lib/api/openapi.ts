@@ -2,19 +2,15 @@ import { z } from "zod";
 import {
   createDocument,
   type ZodObjectInput,
-  type ZodOpenApiContentObject,
   type ZodOpenApiObject,
   type ZodOpenApiOperationObject,
   type ZodOpenApiOverride,
   type ZodOpenApiPathsObject,
-  type ZodOpenApiResponseObject,
-  type ZodOpenApiResponsesObject,
 } from "zod-openapi";
-import { errorTable, type ErrorCode } from "../errors.ts";
 import { webSocketContract } from "../ws/contract.ts";
 import { frameSchemasPath } from "../ws/frame-schemas.ts";
 import { apiDescription } from "./description.ts";
-import { errorCodesOf } from "./route-errors.ts";
+import { responseComponents, responsesOf } from "./openapi-responses.ts";
 import { routes, type Route } from "./routes.ts";
 import * as schemas from "./schemas.ts";
 
@@ -30,27 +26,7 @@ const tagDescriptions: Record<Route["tag"], string> = {
   operation: "For those who run the service.",
 };
 
-const textDescriptions: Readonly<Record<string, string>> = {
-  "text/event-stream": `Each event's data is a ServerFrame of ${frameSchemasPath}, its id the frame's seq.`,
-};
-
 const pathParameters: Readonly<Record<string, z.ZodType>> = { id: schemas.Ulid };
-
-const oauthCodes: ReadonlySet<string> = new Set(schemas.TokenError.shape.error.options);
-
-/** Headers of an answer beside those that every answer has. */
-const headersOfStatus: Readonly<Record<number, readonly string[]>> = {
-  401: ["WWW-Authenticate"],
-  429: ["Retry-After"],
-  503: ["Retry-After"],
-};
-
-const headerDescriptions = {
-  "X-Request-Id": "Names this request in the server's log.",
-  "Server-Timing": "Where the time went (W3C Server Timing).",
-  "WWW-Authenticate": "How to authenticate (RFC 6750).",
-  "Retry-After": "Seconds to wait before another try.",
-} as const;
 
 /**
  * Returns the OpenAPI 3.1 document of the HTTP contract, made from the routes table, the error table
@@ -70,7 +46,7 @@ export function openApiDocument(options: { version: string }): object {
     servers: [{ url: "/" }],
     tags: Object.entries(tagDescriptions).map(([name, description]) => ({ name, description })),
     paths: paths(),
-    components: { schemas: namedSchemas(), headers: headers(), securitySchemes },
+    components: { schemas: namedSchemas(), securitySchemes, ...responseComponents },
     "x-websocket": { ...webSocketContract, frames: frameSchemasPath },
   };
   return createDocument(document, { override: closeWhatIsSent });
@@ -109,7 +85,7 @@ function operation(operationId: string, route: Route): ZodOpenApiOperationObject
       ...(route.query && { query: route.query as ZodObjectInput }),
     },
     ...(route.body && { requestBody: requestBody(route.body) }),
-    responses: { [route.success.status]: success(route), ...failures(route) },
+    responses: responsesOf(route),
   };
 }
 
@@ -121,55 +97,6 @@ function pathParameter(name: string): z.ZodType {
 
 function requestBody({ type, schema, optional = false }: NonNullable<Route["body"]>) {
   return { required: !optional, content: { [bodyMediaTypes[type]]: { schema } } };
-}
-
-function success({ success: { status, description, schema, alsoAs = [] } }: Route) {
-  const content: ZodOpenApiContentObject = schema ? { "application/json": { schema } } : {};
-  for (const mediaType of alsoAs) {
-    content[mediaType] = { schema: { type: "string", description: textDescriptions[mediaType] } };
-  }
-  return response(status, description, content);
-}
-
-function failures(route: Route): ZodOpenApiResponsesObject {
-  const byStatus = Map.groupBy(errorCodesOf(route), (code) => errorTable[code].status);
-  return Object.fromEntries(
-    [...byStatus].map(([status, codes]) => [status, failure(status, codes)]),
-  );
-}
-
-function failure(status: number, codes: readonly ErrorCode[]): ZodOpenApiResponseObject {
-  const texts = codes.map((code) => `- \`${code}\`: ${errorTable[code].text}`);
-  return response(status, texts.join("\n"), {
-    ...(codes.some((code) => oauthCodes.has(code)) && {
-      "application/json": { schema: schemas.TokenError },
-    }),
-    ...(codes.some((code) => !oauthCodes.has(code)) && {
-      "application/problem+json": { schema: schemas.Problem },
-    }),
-  });
-}
-
-function response(
-  status: number,
-  description: string,
-  content: ZodOpenApiContentObject,
-): ZodOpenApiResponseObject {
-  const names = ["X-Request-Id", "Server-Timing", ...(headersOfStatus[status] ?? [])];
-  return {
-    description,
-    headers: Object.fromEntries(
-      names.map((name) => [name, { $ref: `#/components/headers/${name}` }]),
-    ),
-    ...(Object.keys(content).length > 0 && { content }),
-  };
-}
-
-function headers() {
-  const entries = Object.entries(headerDescriptions);
-  return Object.fromEntries(
-    entries.map(([name, description]) => [name, { description, schema: { type: "string" } }]),
-  ) as Record<string, { description: string; schema: { type: "string" } }>;
 }
 
 /** Queries are spread into parameters; every other shape is one component under its own name. */
