@@ -1,0 +1,4 @@
+import { frameSchemasFile } from "#lib/api/documents.ts";
+import { serveStatic } from "#lib/api/static-file.ts";
+
+export const GET = serveStatic(frameSchemasFile);
