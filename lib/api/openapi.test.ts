@@ -159,6 +159,7 @@ describe("openApiDocument", () => {
     assert.equal(components?.SetLlmRequest?.additionalProperties, false);
     assert.equal(components?.SetLlmResponse?.additionalProperties, false);
     assert.equal(components?.TokenRequest?.additionalProperties, undefined);
+    assert.doesNotMatch(JSON.stringify(components), new RegExp(`${Number.MAX_SAFE_INTEGER}`));
     assert.deepEqual(
       Object.keys(components ?? {}).filter((name) => /Output$|^__/.test(name)),
       [],

@@ -49,7 +49,7 @@ export function openApiDocument(options: { version: string }): object {
     components: { schemas: namedSchemas(), securitySchemes, ...responseComponents },
     "x-websocket": { ...webSocketContract, frames: frameSchemasPath },
   };
-  return createDocument(document, { override: closeWhatIsSent });
+  return createDocument(document, { override: sayWhatIsMeant });
 }
 
 const securitySchemes = {
@@ -116,10 +116,12 @@ const requestSchemas: ReadonlySet<unknown> = new Set(
 
 /**
  * A component that no request uses is an answer's on whichever pass it is made; without this
- * zod-openapi sees two shapes and publishes both, one as `<name>Output`.
+ * zod-openapi sees two shapes and publishes both, one as `<name>Output`. And every whole number has
+ * JavaScript's largest as its maximum, which says nothing and ends up in readers' examples.
  */
-const closeWhatIsSent: ZodOpenApiOverride = ({ zodSchema, jsonSchema }) => {
+const sayWhatIsMeant: ZodOpenApiOverride = ({ zodSchema, jsonSchema }) => {
   if (zodSchema._zod.def.type === "object" && !requestSchemas.has(zodSchema)) {
     jsonSchema.additionalProperties = false;
   }
+  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
 };
