@@ -55,6 +55,7 @@ function parseJson(text: string): unknown {
   }
 }
 
+/** A field without a value counts as left out (RFC 6749, section 3.2). */
 function parseForm(text: string): Record<string, string> {
   const fields = new URLSearchParams(text);
   for (const name of fields.keys()) {
@@ -62,5 +63,5 @@ function parseForm(text: string): Record<string, string> {
       throw new AppError("invalid_request", `The field ${name} is repeated.`);
     }
   }
-  return Object.fromEntries(fields);
+  return Object.fromEntries([...fields].filter(([, value]) => value !== ""));
 }
