@@ -117,11 +117,12 @@ const requestSchemas: ReadonlySet<unknown> = new Set(
 /**
  * A component that no request uses is an answer's on whichever pass it is made; without this
  * zod-openapi sees two shapes and publishes both, one as `<name>Output`. And every whole number has
- * JavaScript's largest as its maximum, which says nothing and ends up in readers' examples.
+ * JavaScript's bounds, which say nothing and end up in readers' examples.
  */
 const sayWhatIsMeant: ZodOpenApiOverride = ({ zodSchema, jsonSchema }) => {
   if (zodSchema._zod.def.type === "object" && !requestSchemas.has(zodSchema)) {
     jsonSchema.additionalProperties = false;
   }
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+  if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
 };
