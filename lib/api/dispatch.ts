@@ -50,7 +50,6 @@ function dispatchMethod(module: RouteModule): WebHandler {
     if (handle) return handle(request);
     const refusal = toProblemResponse(new AppError("method_not_allowed"));
     refusal.headers.set("allow", allow);
-    refusal.headers.set("cache-control", "no-store");
     return Promise.resolve(refusal);
   };
 }

@@ -4,6 +4,7 @@ import type { Principal } from "../auth/authenticate.ts";
 import { AppError, errorTable, toAppError } from "../errors.ts";
 import { logError } from "../log.ts";
 import { services, type Services } from "../services.ts";
+import { finishResponse } from "./finish-response.ts";
 import { pathPattern } from "./path-pattern.ts";
 import { toProblemResponse } from "./problem.ts";
 import { readBody } from "./read-body.ts";
@@ -52,13 +53,13 @@ export function handler<const R extends Route>(
       const call = await prepare(route, pattern, request, receivedAtMs);
       const answer = await respond(call as Call<R>);
       const response = answer instanceof Response ? answer : encode(route, answer);
-      return finish(response, requestId, receivedAtMs);
+      return finishResponse(response, { requestId, receivedAtMs });
     } catch (thrown) {
       const error = toAppError(thrown);
       if (errorTable[error.code].status >= 500) {
         logError("request-failed", error, { requestId, route: route.path, code: error.code });
       }
-      return finish(encodeError(error), requestId, receivedAtMs);
+      return finishResponse(encodeError(error), { requestId, receivedAtMs });
     }
   };
 }
@@ -85,15 +86,4 @@ function encode(route: Route, answer: unknown): Response {
   const { status } = route.success;
   if (route.success.schema === undefined) return new Response(null, { status });
   return Response.json(answer, { status });
-}
-
-function finish(response: Response, requestId: string, receivedAtMs: number): Response {
-  const durationMs = (performance.now() - receivedAtMs).toFixed(1);
-  const { headers } = response;
-  headers.set("x-request-id", requestId);
-  headers.set("server-timing", `total;dur=${durationMs}`);
-  headers.set("x-content-type-options", "nosniff");
-  headers.set("referrer-policy", "no-referrer");
-  if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
-  return response;
 }

@@ -1,9 +1,11 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
-import { toAppError } from "../errors.ts";
+import { ulid } from "ulid";
+import { AppError, toAppError } from "../errors.ts";
 import { logError } from "../log.ts";
 import type { Services } from "../services.ts";
 import { createDispatcher, type RouteEntry } from "./dispatch.ts";
+import { finishResponse, serverTiming } from "./finish-response.ts";
 import { toProblemResponse } from "./problem.ts";
 
 /** Header fields that only a trusted proxy may set; a client's own must not reach Next. */
@@ -23,17 +25,20 @@ export type HttpDoorOptions = Readonly<{
 export function createHttpDoor({ services, routes, renderPage }: HttpDoorOptions): RequestListener {
   const { env, origins } = services;
   const find = createDispatcher(routes);
+  const answer = (request: Request) => {
+    origins.checkLocalMode(request.headers);
+    const handle = find(request.method, new URL(request.url).pathname);
+    if (!handle) throw new AppError("not_found");
+    return handle(request);
+  };
   const answerApi = getRequestListener(
     async (request) => {
-      try {
-        origins.checkLocalMode(request.headers);
-        const handle = find(request.method, new URL(request.url).pathname);
-        return handle ? await handle(request) : new Response(null, { status: 404 });
-      } catch (error) {
-        return toProblemResponse(toAppError(error));
-      }
+      const receivedAtMs = performance.now();
+      const response = await Promise.try(answer, request).catch(refuse);
+      return finishResponse(response, { receivedAtMs });
     },
-    { overrideGlobalObjects: false, errorHandler: (error) => toProblemResponse(toAppError(error)) },
+    // It is only asked about requests of which no URL can be made.
+    { overrideGlobalObjects: false, errorHandler: () => refuseMalformed() },
   );
   return (request, response) => {
     const pathname = request.url?.split("?", 1)[0] ?? "/";
@@ -43,6 +48,7 @@ export function createHttpDoor({ services, routes, renderPage }: HttpDoorOptions
     }
     if (!env.TRUST_PROXY) for (const name of forwardedFields) delete request.headers[name];
     request.headers["x-page-path"] = request.url ?? "/";
+    announcePage(response);
     response.setHeader("x-content-type-options", "nosniff");
     response.setHeader("referrer-policy", "same-origin");
     response.setHeader("x-frame-options", "DENY");
@@ -50,6 +56,26 @@ export function createHttpDoor({ services, routes, renderPage }: HttpDoorOptions
       logError("page-failed", error, { path: pathname });
       response.destroy();
     });
+  };
+}
+
+function refuse(error: unknown): Response {
+  return toProblemResponse(toAppError(error));
+}
+
+function refuseMalformed(): Response {
+  const receivedAtMs = performance.now();
+  return finishResponse(refuse(new AppError("bad_request")), { receivedAtMs });
+}
+
+/** Next writes the head of a page itself, so its time is taken when it does. */
+function announcePage(response: ServerResponse): void {
+  const receivedAtMs = performance.now();
+  const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => ServerResponse;
+  response.setHeader("x-request-id", ulid());
+  response.writeHead = (...head: unknown[]) => {
+    response.setHeader("server-timing", serverTiming(receivedAtMs));
+    return writeHead(...head);
   };
 }
 
