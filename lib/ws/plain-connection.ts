@@ -1,9 +1,9 @@
 import type { RawData } from "ws";
 import { MessageText } from "../api/schemas.ts";
 import { validate } from "../api/validate.ts";
-import { AppError, errorTable, toAppError } from "../errors.ts";
+import { AppError, errorTable, isAppError, toAppError } from "../errors.ts";
 import { logError } from "../log.ts";
-import { isTerminal } from "../llm/turn-event.ts";
+import { isTerminal, type TurnEvent } from "../llm/turn-event.ts";
 import { toText, type ConnectionOptions } from "./connection.ts";
 import type { PlainFrame } from "./frames.ts";
 import { toPlainFrame } from "./to-frame.ts";
@@ -54,16 +54,30 @@ export class PlainConnection {
   }
 
   async #answer(text: string, receivedAtMs: number): Promise<void> {
-    const { chat, channel, userId, sessionId, signal, writer } = this.#options;
-    const request = { kind: "message", text: validate(MessageText, text) } as const;
-    await channel.ended();
-    if (signal.aborted) return;
-    const start = await chat.start({ userId, sessionId, request, receivedAtMs });
+    const { channel, signal, writer } = this.#options;
+    const start = await this.#start(validate(MessageText, text), receivedAtMs);
+    if (!start) return;
     for await (const followed of channel.follow({ after: start.seq - 1, signal })) {
       if (followed.kind === "gap") return;
       const frames = followed.events.map(toPlainFrame).filter((frame) => frame !== undefined);
       await writer.sendAll(frames.map((frame) => JSON.stringify(frame)));
       if (followed.events.some(isTerminal)) return;
+    }
+  }
+
+  /** Begins the turn when it is this message's turn; undefined when the socket was closed before. */
+  async #start(text: string, receivedAtMs: number): Promise<TurnEvent | undefined> {
+    const { chat, channel, userId, sessionId, signal } = this.#options;
+    const request = { kind: "message", text } as const;
+    for (;;) {
+      await channel.ended();
+      if (signal.aborted) return undefined;
+      try {
+        return await chat.start({ userId, sessionId, request, receivedAtMs });
+      } catch (error) {
+        // Another door was quicker when the last turn ended, so this message waits for one more.
+        if (!isAppError(error) || error.code !== "turn_in_progress") throw error;
+      }
     }
   }
 
