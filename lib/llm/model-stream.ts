@@ -21,6 +21,9 @@ export type ModelStreamOptions = Readonly<{
   timeouts: ModelTimeouts;
 }>;
 
+/** Reasons of a last part that say that the answer is not whole. */
+const failedReasons: ReadonlySet<string> = new Set(["interrupted", "error"]);
+
 /**
  * One call of a model, as its stream parts.
  *
@@ -83,7 +86,7 @@ export class ModelStream implements AsyncIterable<LanguageModelV4StreamPart> {
         signal.throwIfAborted();
         if (done) break;
         if (value.type === "error") throw value.error;
-        finished ||= value.type === "finish" && value.finishReason.unified !== "interrupted";
+        finished ||= value.type === "finish" && !failedReasons.has(value.finishReason.unified);
         yield value;
       }
       if (!finished) throw new AppError("upstream_error");

@@ -41,6 +41,12 @@ describe("the end of a turn", () => {
       "error",
       "upstream_error",
     ],
+    "a finish that means error": [
+      [text("a"), finish("error")],
+      "incomplete",
+      "error",
+      "upstream_error",
+    ],
   };
   for (const [name, [parts, status, reason, code]] of Object.entries(endings)) {
     test(`marks ${name} as ${status}`, async (t) => {
