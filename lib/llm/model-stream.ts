@@ -101,10 +101,10 @@ export class ModelStream implements AsyncIterable<LanguageModelV4StreamPart> {
   async #open() {
     const { model, call } = this.#options;
     const { signal } = this.#controller;
+    signal.throwIfAborted();
     const aborted = Promise.withResolvers<never>();
     const abort = () => aborted.reject(signal.reason);
     signal.addEventListener("abort", abort);
-    if (signal.aborted) abort();
     try {
       // A provider that ignores the signal must not hold up the stop, hence the race.
       const opening = Promise.resolve(model.doStream({ ...call, abortSignal: signal }));

@@ -89,4 +89,14 @@ describe("a turn that is ended from outside", () => {
       });
     }
   }
+
+  test("never calls the model when it was stopped before", async (t) => {
+    const model = scriptedModel(text("a"), finish());
+    const { row } = await completeTurn(t, {
+      model,
+      signal: AbortSignal.abort(turnAbort("stopped")),
+    });
+    assert.equal(row.status, "stopped");
+    assert.equal(model.doStreamCalls.length, 0);
+  });
 });
