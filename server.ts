@@ -7,6 +7,7 @@ import { createServices } from "#lib/create-services.ts";
 import { isDevelopment, loadEnv, prepareEnvironmentForNext } from "#lib/env.ts";
 import { StartupError } from "#lib/errors.ts";
 import { remember } from "#lib/global.ts";
+import { countTokens } from "#lib/llm/tokens.ts";
 import { createWebSocketDoor } from "#lib/ws/upgrade.ts";
 import { shutDownOnSignal } from "#lib/shut-down.ts";
 
@@ -48,6 +49,8 @@ async function start(): Promise<void> {
     const { provider, modelName } = services.catalog.defaultConfig;
     const model = `${provider}/${modelName}${provider === "mock" ? " (replies are simulated)" : ""}`;
     const host = env.HOST.includes(":") ? `[${env.HOST}]` : env.HOST;
+    // The first turn need not wait for the tokenizer's vocabulary.
+    void countTokens("");
     console.log(`LLM Service ${services.version} on http://${host}:${port}, answered by ${model}`);
   });
   shutDownOnSignal({ server, services, webSockets, pages });

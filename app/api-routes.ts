@@ -1,7 +1,11 @@
 import type { RouteEntry } from "#lib/api/dispatch.ts";
 import * as register from "./api/register/route.ts";
 import * as chat from "./chat/route.ts";
+import * as docsFile from "./docs/[file]/route.ts";
+import * as docs from "./docs/route.ts";
+import * as frames from "./frames.json/route.ts";
 import * as health from "./health/route.ts";
+import * as openapi from "./openapi.json/route.ts";
 import * as ready from "./ready/route.ts";
 import * as sessionExport from "./sessions/[id]/export/route.ts";
 import * as sessionFork from "./sessions/[id]/fork/route.ts";
@@ -26,4 +30,8 @@ export const apiRoutes: readonly RouteEntry[] = [
   { path: "/sessions/{id}/export", module: sessionExport },
   { path: "/health", module: health },
   { path: "/ready", module: ready },
+  { path: "/openapi.json", module: openapi },
+  { path: "/frames.json", module: frames },
+  { path: "/docs", module: docs },
+  { path: "/docs/{file}", module: docsFile },
 ];

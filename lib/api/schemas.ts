@@ -186,7 +186,7 @@ export type ToolCall = z.infer<typeof ToolCall>;
 
 export const MessageText = z
   .string()
-  .refine((text) => text.trim() !== "", "must not be blank")
+  .regex(/\S/u, "must not be blank")
   .meta({ example: "Why is the sky blue?" });
 
 export const ChatRequest = z.strictObject({

@@ -139,6 +139,9 @@ export const GapFrame = z
 
 export const PongFrame = z.object({ type: z.literal("pong") });
 
+/** The first frame on `/ws/new`, in either protocol. */
+export const SessionFrame = z.object({ session_id: Ulid });
+
 /** A refusal of one client frame: no turn began, so it has neither seq nor turn_id. */
 export const RefusalFrame = TurnErrorFrame.omit({ seq: true, turn_id: true }).extend({
   client_id: z.string().optional(),
@@ -153,7 +156,6 @@ export type ServerFrame = z.infer<typeof ServerFrame>;
 
 // --- The plain protocol (no subprotocol) --------------------------------------------------------------
 
-export const PlainSessionFrame = z.object({ session_id: Ulid });
 export const PlainChunkFrame = z.object({ chunk: z.string().min(1) });
 export const PlainDoneFrame = z.object({
   done: z.literal(true),
@@ -163,10 +165,5 @@ export const PlainDoneFrame = z.object({
 });
 export const PlainErrorFrame = z.object({ error: z.string(), code: ErrorCode });
 
-export const PlainFrame = z.union([
-  PlainSessionFrame,
-  PlainChunkFrame,
-  PlainDoneFrame,
-  PlainErrorFrame,
-]);
+export const PlainFrame = z.union([SessionFrame, PlainChunkFrame, PlainDoneFrame, PlainErrorFrame]);
 export type PlainFrame = z.infer<typeof PlainFrame>;
