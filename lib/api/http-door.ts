@@ -1,15 +1,13 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { ulid } from "ulid";
+import { isForwardingField } from "../auth/origin.ts";
 import { AppError, toAppError } from "../errors.ts";
 import { logError } from "../log.ts";
 import type { Services } from "../services.ts";
 import { createDispatcher, type RouteEntry } from "./dispatch.ts";
 import { finishResponse, serverTiming } from "./finish-response.ts";
 import { toProblemResponse } from "./problem.ts";
-
-/** Header fields that only a trusted proxy may set; a client's own must not reach Next. */
-const forwardedFields = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
 
 export type HttpDoorOptions = Readonly<{
   services: Services;
@@ -46,7 +44,7 @@ export function createHttpDoor({ services, routes, renderPage }: HttpDoorOptions
       void answerApi(request, response);
       return;
     }
-    if (!env.TRUST_PROXY) for (const name of forwardedFields) delete request.headers[name];
+    if (!env.TRUST_PROXY) dropForwardingFields(request);
     request.headers["x-page-path"] = request.url ?? "/";
     announcePage(response);
     response.setHeader("x-content-type-options", "nosniff");
@@ -66,6 +64,11 @@ function refuse(error: unknown): Response {
 function refuseMalformed(): Response {
   const receivedAtMs = performance.now();
   return finishResponse(refuse(new AppError("bad_request")), { receivedAtMs });
+}
+
+/** Only a trusted proxy may set them: Next and next-auth would believe a client's own. */
+function dropForwardingFields({ headers }: IncomingMessage): void {
+  for (const name of Object.keys(headers).filter(isForwardingField)) delete headers[name];
 }
 
 /** Next writes the head of a page itself, so its time is taken when it does. */

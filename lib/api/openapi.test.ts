@@ -101,7 +101,7 @@ describe("openApiDocument", () => {
       );
     const oauth = ["application/json #/components/schemas/TokenError"];
     const problem = ["application/problem+json #/components/schemas/Problem"];
-    assert.deepEqual(shapeOf(routes.token, 400), oauth);
+    assert.deepEqual(shapeOf(routes.token, 400), [...oauth, ...problem]);
     assert.deepEqual(shapeOf(routes.token, 401), oauth);
     assert.deepEqual(shapeOf(routes.token, 429), problem);
     assert.deepEqual(shapeOf(routes.chat, 409), problem);

@@ -5,7 +5,10 @@ type Rule = Readonly<{ applies: (route: Route) => boolean; codes: readonly Error
 
 /** What a route can answer because of its kind, so that routes.ts names only what is its own. */
 const rules: readonly Rule[] = [
-  { applies: () => true, codes: ["internal_error", "forbidden", "proxy_in_local_mode"] },
+  {
+    applies: () => true,
+    codes: ["bad_request", "internal_error", "forbidden", "proxy_in_local_mode"],
+  },
   {
     applies: (route) => route.tag !== "operation",
     codes: ["rate_limited", "service_unavailable", "storage_unavailable", "shutting_down"],
@@ -18,7 +21,7 @@ const rules: readonly Rule[] = [
     applies: (route) => route.body !== undefined,
     codes: ["payload_too_large", "unsupported_media_type"],
   },
-  { applies: (route) => route.body?.type === "json", codes: ["bad_request", "invalid_input"] },
+  { applies: (route) => route.body?.type === "json", codes: ["invalid_input"] },
   { applies: (route) => route.body?.type === "form", codes: ["invalid_request"] },
   { applies: (route) => route.query !== undefined, codes: ["invalid_input"] },
 ];

@@ -1,7 +1,10 @@
 import { isLoopbackHost, type Env } from "../env.ts";
 import { AppError } from "../errors.ts";
 
-const forwardingHeaders = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+/** Whether a header field is one that proxies write about a request (RFC 7239 and what came before it). */
+export function isForwardingField(name: string): boolean {
+  return /^(x-)?forwarded(-|$)/i.test(name);
+}
 
 /**
  * Which page a request may come from. A browser tells in `Origin`; a foreign page cannot forge it,
@@ -40,7 +43,7 @@ export class OriginPolicy {
    */
   checkLocalMode(headers: Headers): void {
     if (!this.#env.localMode) return;
-    if (forwardingHeaders.some((name) => headers.has(name))) {
+    if ([...headers.keys()].some(isForwardingField)) {
       throw new AppError("proxy_in_local_mode");
     }
     const host = headers.get("host")?.replace(/:\d+$/, "") ?? "";
