@@ -12,8 +12,8 @@ type TurnLog = {
 export type BeginTurn = (firstSeq: number, signal: AbortSignal) => AsyncIterable<TurnEvent>;
 
 export type FollowOptions = Readonly<{
-  /** The last event that the reader has. Left out: the running turn from its start, else what comes. */
-  after?: number;
+  /** The last event that the reader has. */
+  after: number;
   /** Ends the following. */
   signal: AbortSignal;
 }>;
@@ -60,6 +60,17 @@ export class SessionChannel {
   /** The first event of the running or the last turn. */
   get turnStart(): TurnEvent | undefined {
     return this.#log?.events[0];
+  }
+
+  /** The first event of the running turn, once it has one. */
+  get runningStart(): TurnEvent | undefined {
+    const last = this.#log?.events.at(-1);
+    return last && !isTerminal(last) ? this.turnStart : undefined;
+  }
+
+  /** What a reader that has nothing yet reads on after: the running turn is told from its start. */
+  get entrySeq(): number {
+    return (this.runningStart?.seq ?? this.#lastSeq + 1) - 1;
   }
 
   /**
@@ -160,10 +171,9 @@ export class SessionChannel {
     this.#log = log;
   }
 
-  #find(after: number | undefined) {
+  #find(after: number) {
     const log = this.#log;
     const end = { log, index: log?.events.length ?? 0, gap: undefined };
-    if (after === undefined) return this.isRunning ? { ...end, index: 0 } : end;
     if (log && after >= log.firstSeq - 1 && after <= this.#lastSeq) {
       return { ...end, index: after - log.firstSeq + 1 };
     }

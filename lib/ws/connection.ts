@@ -38,6 +38,8 @@ export class Connection {
   #handled: Promise<void> = Promise.resolve();
   #reading: AbortController | undefined;
   #resumeTimer: NodeJS.Timeout | undefined;
+  /** Where a reader that never says where it was begins: what its hello told of. */
+  #entrySeq = 0;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -46,10 +48,11 @@ export class Connection {
   /** Greets the reader and begins to take its frames. */
   open(): void {
     const { webSocket, writer, channel, sessionId, signal } = this.#options;
-    const turnId = channel.isRunning ? (channel.turnStart?.turnId ?? null) : null;
+    const turnId = channel.runningStart?.turnId ?? null;
     const hello = { type: "hello", session_id: sessionId, last_seq: channel.lastSeq } as const;
     writer.send({ ...hello, turn_id: turnId } satisfies ConnectionFrame);
-    this.#resumeTimer = setTimeout(() => this.#read(undefined), resumeWaitMs);
+    this.#entrySeq = channel.entrySeq;
+    this.#resumeTimer = setTimeout(() => this.#read(this.#entrySeq), resumeWaitMs);
     signal.addEventListener("abort", () => clearTimeout(this.#resumeTimer));
     webSocket.on("message", (data, isBinary) => {
       const receivedAtMs = performance.now();
@@ -112,17 +115,17 @@ export class Connection {
 
   async #start(request: TurnRequest, receivedAtMs: number): Promise<void> {
     const { chat, userId, sessionId } = this.#options;
-    if (!this.#reading) this.#read(undefined);
+    if (!this.#reading) this.#read(this.#entrySeq);
     await chat.start({ userId, sessionId, request, receivedAtMs });
   }
 
-  #read(after: number | undefined): void {
+  #read(after: number): void {
     const { channel, signal } = this.#options;
     clearTimeout(this.#resumeTimer);
     this.#reading?.abort();
     this.#reading = new AbortController();
     const reading = AbortSignal.any([signal, this.#reading.signal]);
-    const followed = channel.follow({ signal: reading, ...(after !== undefined && { after }) });
+    const followed = channel.follow({ after, signal: reading });
     this.#send(followed, reading).catch((error: unknown) => {
       logError("socket-write-failed", error);
       this.#options.webSocket.terminate();
