@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { after, beforeEach } from "node:test";
-import type { z } from "zod";
+import { z } from "zod";
 import { MessageList, type Message } from "#lib/api/schemas.ts";
 import { TokenService } from "#lib/auth/token.ts";
-import { PlainFrame, ServerFrame, subprotocol } from "#lib/ws/frames.ts";
+import { PlainFrame, ServerFrame, SessionFrame, subprotocol } from "#lib/ws/frames.ts";
 import { api, openSocket, type Api, type Frame, type TestSocket } from "../rig/client.ts";
 import { startScriptedProvider, type ScriptedProvider } from "../rig/scripted-provider.ts";
 import { startService, type ServiceProcess } from "../rig/service-process.ts";
@@ -150,7 +150,7 @@ export async function openV1(
 ): Promise<TestSocket> {
   const path = `/ws/${sessionId}`;
   const socket = await openSocket(wsOrigin, path, { token: user.token, protocol: subprotocol });
-  return checked(socket, ServerFrame);
+  return checked(socket, sessionId === "new" ? z.union([ServerFrame, SessionFrame]) : ServerFrame);
 }
 
 /** Like {@link openV1}, and says at once what this reader has. */
