@@ -14,6 +14,10 @@ export const Ulid = z
   .regex(crockfordUlid, "must be a ULID of 26 characters")
   .meta({ example: "01KC0ZJ3V8T9Q2M4N6P8R0S2T4" });
 
+/** Text that UTF-8 can hold, and with it the database and every provider: no half of a character. */
+const text = () =>
+  z.string().refine((value) => value.isWellFormed(), "must not hold a lone surrogate");
+
 const Timestamp = z.iso.datetime().meta({ example: "2026-11-22T16:28:00.000Z" });
 
 export const ProviderId = z.enum(providerIds);
@@ -47,6 +51,7 @@ export const RegisterRequest = z.strictObject({
   username: z
     .string()
     .trim()
+    .normalize("NFKC")
     .min(3, "must have at least 3 characters")
     .max(64, "must have at most 64 characters")
     .regex(
@@ -54,8 +59,7 @@ export const RegisterRequest = z.strictObject({
       "may hold letters, digits and . _ @ -, and starts with a letter or digit",
     )
     .meta({ example: "ada" }),
-  password: z
-    .string()
+  password: text()
     .min(8, "must have at least 8 characters")
     .max(256, "must have at most 256 characters")
     .meta({ example: "correct horse battery staple" }),
@@ -79,23 +83,29 @@ export const ModelParameters = z.strictObject({
   presence_penalty: z.number().min(-2).max(2).optional(),
   frequency_penalty: z.number().min(-2).max(2).optional(),
   seed: z.int().min(0).max(2_147_483_647).optional(),
-  stop: z.array(z.string().min(1).max(256)).max(4).optional(),
+  stop: z.array(text().min(1).max(256)).max(4).optional(),
   reasoning_effort: z.enum(["none", "minimal", "low", "medium", "high"]).optional(),
 });
 export type ModelParameters = z.infer<typeof ModelParameters>;
 
-const SystemPrompt = z.string().max(32_768);
-const Title = z.string().trim().min(1, "must not be blank").max(200);
+const SystemPrompt = text().max(32_768);
+const Title = text().trim().min(1, "must not be blank").max(200);
 
 export const SetLlmRequest = z
   .strictObject({
-    model_name: z.string().trim().min(1).max(512).meta({ example: "gpt-4" }),
+    model_name: text().trim().min(1).max(512).meta({ example: "gpt-4" }),
     provider: ProviderId.optional().describe(
       "Left out: found from the model's name, else the server's default provider.",
     ),
     ...ModelParameters.shape,
     base_url: z.string().min(1).max(2048).optional(),
-    api_key: z.string().min(1).max(1024).optional().describe("Written, never shown again."),
+    api_key: z
+      .string()
+      .min(1)
+      .max(1024)
+      .regex(/^[!-~]+$/, "may hold visible ASCII characters only")
+      .optional()
+      .describe("Written, never shown again."),
     system_prompt: SystemPrompt.optional(),
     session_id: Ulid.optional().describe("Reconfigures this session instead of making one."),
     title: Title.optional(),
