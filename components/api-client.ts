@@ -9,6 +9,7 @@ import type {
   SessionList,
   SetLlmRequest,
   SetLlmResponse,
+  StopResponse,
 } from "#lib/api/schemas.ts";
 
 type FieldProblem = Readonly<{ path: string; message: string }>;
@@ -51,6 +52,7 @@ export type ApiClient = Readonly<{
   setLlm: (settings: SetLlmRequest) => Promise<SetLlmResponse>;
   listSessions: (page?: Readonly<{ limit?: number; cursor?: string }>) => Promise<SessionList>;
   getSession: (id: string) => Promise<Session>;
+  stopSession: (id: string) => Promise<StopResponse>;
   /** The whole conversation, page after page. */
   listMessages: (sessionId: string) => Promise<Message[]>;
 }>;
@@ -70,6 +72,7 @@ export function createApiClient(fetcher: Fetch = (path, init) => fetch(path, ini
     setLlm: (settings) => post("/set-llm", settings),
     listSessions: ({ limit, cursor } = {}) => get(`/sessions${query({ limit, cursor })}`),
     getSession: (id) => get(`/sessions/${encodeURIComponent(id)}`),
+    stopSession: (id) => post(`/sessions/${encodeURIComponent(id)}/stop`, {}),
     listMessages: async (sessionId) => {
       const path = `/sessions/${encodeURIComponent(sessionId)}/messages`;
       const messages: Message[] = [];

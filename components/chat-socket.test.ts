@@ -193,6 +193,24 @@ describe("ChatSocket", () => {
     assert.deepEqual(socket.state.outbox, []);
   });
 
+  it("takes a second gap for word that the server has had the message before", async (t) => {
+    const { socket, newest, position, tick } = rig(t);
+    socket.sendMessage("hi");
+    newest().receive(hello());
+    await newest().drop();
+    tick(250);
+    newest().receive(hello(null, 4), { type: "gap", after: 0, next_seq: 5 });
+    assert.equal(socket.state.outbox.length, 1);
+    newest().receive({ type: "gap", after: 0, next_seq: 5 });
+    assert.deepEqual(socket.state.outbox, []);
+    socket.sendMessage("again");
+    position.seq = 4;
+    await newest().drop();
+    tick(500);
+    newest().receive(hello(null, 4), { type: "gap", after: 0, next_seq: 5 });
+    assert.deepEqual(socket.state.outbox, []);
+  });
+
   it("waits longer after each failure and starts over after a stable connection", async (t) => {
     const { socket, connections, newest, tick } = rig(t);
     socket.connect();

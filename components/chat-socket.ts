@@ -71,6 +71,8 @@ export class ChatSocket {
   #isResumed = false;
   #isTurnRunning = false;
   #inFlight: string | null = null;
+  /** The gap that the resume of this connection may be answered with. */
+  #expectedGap: number | null = null;
   #failedAttempts = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #pingTimer: ReturnType<typeof setTimeout> | undefined;
@@ -122,6 +124,7 @@ export class ChatSocket {
     const after = this.#options.position();
     if (!this.#isGreeted || this.#isResumed || after === null) return;
     this.#isResumed = true;
+    this.#expectedGap = after;
     this.#write({ type: "resume", after });
     this.#flush();
   }
@@ -142,6 +145,7 @@ export class ChatSocket {
     if (frame.type === "hello") this.resume();
     if (isTurnFrame(frame)) this.#followTurn(frame);
     else if (frame.type === "turn-error") this.#refused(frame);
+    else if (frame.type === "gap") this.#passGap(frame.after);
   }
 
   #greeted(hello: Extract<ServerFrame, { type: "hello" }>): void {
@@ -168,6 +172,18 @@ export class ChatSocket {
     if (outbox.length < this.#state.outbox.length) this.#update({ outbox });
   }
 
+  /**
+   * The resume is answered with one gap at most. Another one, after 0, answers a message that the
+   * server has had before but keeps no frames of any more: it is among the stored messages.
+   */
+  #passGap(after: number): void {
+    const answersResume = after === this.#expectedGap;
+    this.#expectedGap = null;
+    if (answersResume || this.#inFlight === null) return;
+    this.#confirm(this.#inFlight);
+    this.#flush();
+  }
+
   #refused(refusal: Readonly<{ code: string; client_id?: string | undefined }>): void {
     const message = this.#state.outbox.find(({ clientId }) => clientId === refusal.client_id);
     if (message === undefined) return;
@@ -176,6 +192,7 @@ export class ChatSocket {
     if (refusal.code === "turn_in_progress") return;
     this.#confirm(message.clientId);
     this.#options.onRefused(message);
+    this.#flush();
   }
 
   #flush(): void {
@@ -228,6 +245,7 @@ export class ChatSocket {
     this.#isResumed = false;
     this.#isTurnRunning = false;
     this.#inFlight = null;
+    this.#expectedGap = null;
     connection?.close();
   }
 

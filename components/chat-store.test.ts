@@ -23,6 +23,7 @@ class Server {
     api: {
       getSession: (id: string) => this.#answer(`session ${id}`, this.#session(id)),
       listMessages: (id: string) => this.#answer(`messages ${id}`, this.messages),
+      stopSession: (id: string) => this.#answer(`stop ${id}`, { stopped: true }),
       listSessions: () => this.#answer("sessions", { data: [], next_cursor: null }),
     } as unknown as ApiClient,
     open: (path, events) => {
@@ -205,6 +206,18 @@ describe("ChatStore", () => {
     await settle();
     server.paint();
     assert.equal(store.getSnapshot().history.status, "ready");
+  });
+
+  it("stops over the socket, and over HTTP while that is away", async (t) => {
+    const server = new Server();
+    const store = started(server, t);
+    await settle();
+    server.push(hello(), start(1));
+    store.stop();
+    assert.deepEqual(server.sent.at(-1), { type: "stop" });
+    server.sockets[0]?.events.onClose(1006);
+    store.stop();
+    assert.equal(server.reads.at(-1), "stop s1");
   });
 
   it("gives a refused message's text back", async (t) => {

@@ -110,8 +110,13 @@ export class ChatStore {
     this.#socket.sendMessage(text);
   };
 
+  /** Stops the answer; over HTTP where the socket is away, as the provider goes on without us. */
   readonly stop = (): void => {
-    this.#socket.send({ type: "stop" });
+    if (this.#socket.send({ type: "stop" }) || this.sessionId === null) return;
+    this.#environment.api.stopSession(this.sessionId).catch((error: unknown) => {
+      // The notice about the connection says that the server is away.
+      if (!(error instanceof ApiError)) throw error;
+    });
   };
 
   /** Has the last message answered anew. */
@@ -180,8 +185,10 @@ export class ChatStore {
       if (before.sessionId === null) this.#events.onNamed?.(this, frame.session_id);
       const wasLost = hasLostItsTurn(before, frame);
       if (wasLost || this.#history.status === "failed") void this.#load();
-    } else if (frame.type === "gap" && missesSomething(before, frame)) {
-      void this.#load();
+    } else if (frame.type === "gap") {
+      // While a message waits, the gap may be the answer to it: then it is among the stored ones.
+      const mayAnswerMessage = this.#socket.state.outbox.length > 0;
+      if (mayAnswerMessage || missesSomething(before, frame)) void this.#load();
     }
   }
 

@@ -3,7 +3,7 @@ import { useEffect, useSyncExternalStore } from "react";
 import type { ApiClient } from "./api-client.ts";
 import type { ChatStore } from "./chat-store.ts";
 import { Composer } from "./composer.tsx";
-import { ConnectionNotice } from "./connection-notice.tsx";
+import { ConnectionNotice, isMissingConversation } from "./connection-notice.tsx";
 import { conversationPath } from "./conversation-link.tsx";
 import { runningAnswer } from "./conversation-reducer.ts";
 import type { Drafts } from "./drafts.ts";
@@ -24,6 +24,8 @@ export function ChatWindow({ store, services }: ChatWindowProps) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot);
   const { sessionId } = snapshot.conversation;
   const summary = useSummary(services.sessions, sessionId);
+  const isNew = sessionId === null && snapshot.connection.outbox.length === 0;
+  const isMissing = isMissingConversation(snapshot);
   const title = sessionId === null ? "New chat" : (summary?.title ?? "Conversation");
   const phase = phaseOf(snapshot);
   const isRunning = runningAnswer(snapshot.conversation) !== null;
@@ -37,20 +39,23 @@ export function ChatWindow({ store, services }: ChatWindowProps) {
     >
       <Header title={title} sessionId={sessionId} />
       <Transcript snapshot={snapshot} model={summary?.model_name} onRetry={store.regenerate} />
-      <div className="mx-auto flex w-full max-w-measure flex-col gap-2 px-4 pb-3">
+      <div className="mx-auto flex w-full max-w-measure flex-col gap-2 px-4 pt-2 pb-3">
         <ConnectionNotice
           snapshot={snapshot}
           returnPath={conversationPath(sessionId)}
           onRetry={store.retry}
         />
-        <Composer
-          store={store}
-          snapshot={snapshot}
-          drafts={services.drafts}
-          isRunning={isRunning}
-        />
+        {!isMissing && (
+          <Composer
+            store={store}
+            snapshot={snapshot}
+            drafts={services.drafts}
+            isRunning={isRunning}
+          />
+        )}
         <ModelNote api={services.api} summary={summary} isNew={sessionId === null} />
       </div>
+      {isNew && <div className="hidden h-[30dvh] shrink-0 min-[56rem]:block" />}
       <p role="status" className="sr-only">
         {phase && announcements[phase]}
       </p>

@@ -37,7 +37,7 @@ export function Composer({ store, snapshot, drafts, isRunning }: ComposerProps) 
   };
 
   return (
-    <div className="flex items-end gap-2 rounded-2xl border border-field-line bg-raised p-1.5 pl-4 focus-within:outline-2 focus-within:outline-accent">
+    <div className="flex items-end gap-2 rounded-2xl border border-field-line bg-raised p-1.5 pl-4 focus-within:border-accent focus-within:ring-3 focus-within:ring-accent/15">
       <label htmlFor="composer" className="sr-only">
         Message
       </label>

@@ -11,18 +11,26 @@ type ConnectionNoticeProps = Readonly<{
   onRetry: () => void;
 }>;
 
+/** Whether there is no such conversation for this person. */
+export function isMissingConversation({ connection, history }: ChatSnapshot): boolean {
+  return (
+    connection.status === "not-found" ||
+    (history.status === "failed" && history.error.status === 404)
+  );
+}
+
 /** What stands between the person and the conversation, and the way round it; nothing while all is well. */
 export function ConnectionNotice({ snapshot, returnPath, onRetry }: ConnectionNoticeProps) {
   const { connection, history } = snapshot;
-  const failedStatus = history.status === "failed" ? history.error.status : null;
-  if (connection.status === "signed-out" || failedStatus === 401) {
+  const isUnauthorized = history.status === "failed" && history.error.status === 401;
+  if (connection.status === "signed-out" || isUnauthorized) {
     return (
       <Notice role="alert">
         You are signed out. What you wrote is kept. <a href={loginPathFor(returnPath)}>Sign in</a>
       </Notice>
     );
   }
-  if (connection.status === "not-found" || failedStatus === 404) {
+  if (isMissingConversation(snapshot)) {
     return (
       <Notice role="alert">
         This conversation does not exist, or it belongs to somebody else.{" "}

@@ -169,13 +169,26 @@ describe("reduceConversation", () => {
       message: "No answer in time.",
       retryable: true,
     }).messages.at(-1);
-    assert.equal(failed?.status, "error");
+    assert.equal(failed?.status, "incomplete");
     assert.equal(failed?.content, "part");
     assert.deepEqual(failed?.failure, {
       code: "upstream_timeout",
       text: "No answer in time.",
       retryable: true,
     });
+  });
+
+  it("marks an answer that failed before anything came as an error", () => {
+    const failed = fold(emptyConversation(), start(1), {
+      type: "turn-error",
+      seq: 2,
+      turn_id: "t1",
+      code: "upstream_rejected",
+      message: "Wrong key.",
+      retryable: false,
+    });
+    assert.equal(failed.messages.at(-1)?.status, "error");
+    assert.equal(failed.messages.at(-1)?.error_code, "upstream_rejected");
   });
 
   it("puts a regenerated answer in the place of the one before", () => {

@@ -183,8 +183,10 @@ function foldAnswer(
       return { turn: settled(turn), answer: { ...withReplayedText(answer, turn), ...end } };
     }
     case "turn-error": {
-      const end = { status: "error", error_code: frame.code, failure: failureOf(frame) } as const;
-      return { turn: settled(turn), answer: { ...withReplayedText(answer, turn), ...end } };
+      const written = withReplayedText(answer, turn);
+      const status = isEmpty(written) ? "error" : "incomplete";
+      const end = { status, error_code: frame.code, failure: failureOf(frame) } as const;
+      return { turn: settled(turn), answer: { ...written, ...end } };
     }
   }
 }
@@ -277,6 +279,11 @@ function appendText(
       text.reasoning.length < (answer.reasoning?.length ?? 0));
   if (behind) return { answer, turn: { ...turn, replay: text } };
   return { answer: withText(answer, text), turn: { ...turn, replay: null } };
+}
+
+/** Nothing came before the failure; the server stores such an answer as `error`, any other as `incomplete`. */
+function isEmpty({ content, reasoning, tool_calls: toolCalls }: ShownMessage): boolean {
+  return content === "" && !reasoning && !toolCalls?.length;
 }
 
 /** A turn that has ended says all it had to say, so a replay's text is the truth even where it is shorter. */

@@ -36,6 +36,8 @@ describe("endingOf", () => {
     const stored = endingOf(answer({ status: "error", error_code: "upstream_timeout" }));
     assert.match(stored?.text ?? "", /in time/);
     assert.equal(stored?.isRetryable, true);
+    const partial = endingOf(answer({ status: "incomplete", error_code: "upstream_error" }));
+    assert.match(partial?.text ?? "", /provider failed/);
     const unnamed = endingOf(answer({ status: "error" }));
     assert.match(unnamed?.text ?? "", /went wrong/);
   });

@@ -16,19 +16,15 @@ export function endingOf({
   failure,
   finish_reason,
 }: ShownMessage): Ending | null {
-  switch (status) {
-    case "stopped":
-      return { text: "Stopped.", isFailure: false, isRetryable: false };
-    case "incomplete":
-      return { text: "The answer was cut short.", isFailure: false, isRetryable: true };
-    case "error": {
-      // The server's own words were only sent while it happened; the table has the usual ones.
-      const { text, retryable } = failure ?? errorTable[error_code ?? "internal_error"];
-      return { text, isFailure: true, isRetryable: retryable };
-    }
-    default: {
-      const text = finish_reason && wordsByFinishReason[finish_reason];
-      return text ? { text, isFailure: false, isRetryable: false } : null;
-    }
+  if (failure || error_code || status === "error") {
+    // The server's own words were only sent while it happened; the table has the usual ones.
+    const { text, retryable } = failure ?? errorTable[error_code ?? "internal_error"];
+    return { text, isFailure: true, isRetryable: retryable };
   }
+  if (status === "stopped") return { text: "Stopped.", isFailure: false, isRetryable: false };
+  if (status === "incomplete") {
+    return { text: "The answer was cut short.", isFailure: false, isRetryable: true };
+  }
+  const text = finish_reason && wordsByFinishReason[finish_reason];
+  return text ? { text, isFailure: false, isRetryable: false } : null;
 }

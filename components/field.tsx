@@ -15,7 +15,7 @@ type FieldProps = FieldFrame &
   );
 
 const controlLook =
-  "w-full rounded-lg border bg-raised px-3 py-2 text-body text-ink placeholder:text-ink-soft";
+  "min-h-11 w-full rounded-lg border bg-raised px-3 py-2 text-body text-ink placeholder:text-ink-soft";
 
 /** A labelled control with its hint and its error, both tied to it for assistive technology. */
 export function Field({ name, label, hint, error, as: Control = "input", ...control }: FieldProps) {

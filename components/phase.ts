@@ -36,7 +36,8 @@ export function phaseOf({ conversation, connection }: ChatSnapshot): Phase | nul
   if (answer?.content) return "writing";
   if (answer?.reasoning) return "thinking";
   const last = conversation.messages.at(-1);
-  return last?.role === "assistant" ? phaseByStatus[last.status] : null;
+  if (last?.role !== "assistant") return null;
+  return last.error_code ? "failed" : phaseByStatus[last.status];
 }
 
 /** What a screen reader hears when the phase changes; once per phase, never per token. */

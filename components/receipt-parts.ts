@@ -13,7 +13,7 @@ export function receiptParts({ model, timings, usage, cost }: Message): string[]
     usage?.reasoning_tokens && `${number(usage.reasoning_tokens)} for thinking`,
     usage?.omitted_messages && `${number(usage.omitted_messages)} earlier messages left out`,
     timings && `${duration(timings.overhead_ms)} added by the service`,
-    cost !== undefined && cost !== null && dollars(cost),
+    cost && dollars(cost),
   ];
   return parts.filter((part): part is string => Boolean(part));
 }

@@ -9,7 +9,7 @@ export const settingsLabels = {
   system_prompt: "System prompt",
   temperature: "Temperature",
   top_p: "Top p",
-  max_tokens: "Most tokens of an answer",
+  max_tokens: "Most tokens",
 } as const satisfies Partial<Record<keyof SetLlmRequest, string>>;
 
 const providerNames: Partial<Record<string, string>> = {

@@ -123,7 +123,12 @@ function SettingsFields({ config, errorOf }: FieldsProps) {
           defaultValue={config?.top_p}
           hint="Above 0, up to 1."
         />
-        <Field {...frame("max_tokens")} inputMode="numeric" defaultValue={config?.max_tokens} />
+        <Field
+          {...frame("max_tokens")}
+          inputMode="numeric"
+          defaultValue={config?.max_tokens}
+          hint="Of one answer."
+        />
       </div>
       <Field
         {...frame("base_url")}

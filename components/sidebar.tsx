@@ -20,7 +20,7 @@ export function Sidebar({ sessions, sessionId, username }: SidebarProps) {
       id={sidebarId}
       popover="auto"
       aria-label="Conversations"
-      className="sidebar m-0 h-dvh max-h-none w-72 shrink-0 flex-col gap-4 border-r border-line bg-shell p-3 text-ink open:flex"
+      className="sidebar m-0 h-dvh max-h-none w-72 shrink-0 flex-col gap-4 bg-shell p-3 text-ink open:flex"
     >
       <div className="flex items-center gap-3 px-2 pt-1">
         <Mark />

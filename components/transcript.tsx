@@ -88,7 +88,7 @@ function EmptyConversation({ history }: Readonly<{ history: ChatSnapshot["histor
   }
   if (history.status === "failed") return null;
   return (
-    <div className="my-auto flex flex-col gap-2 pb-[8vh]">
+    <div className="mt-auto flex flex-col gap-2">
       <p className="text-greeting font-semibold tracking-tight">What is on your mind?</p>
       <p className="text-ink-soft">
         What you write is kept, also when you reload or the connection drops.

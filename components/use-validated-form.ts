@@ -23,6 +23,7 @@ export type ValidatedForm = Readonly<{
     onSubmit: (event: SubmitEvent<HTMLFormElement>) => void;
     onInput: (event: FormEvent<HTMLFormElement>) => void;
     onBlur: (event: FormEvent<HTMLFormElement>) => void;
+    onPointerDown: () => void;
   }>;
 }>;
 
@@ -36,7 +37,14 @@ export function useValidatedForm<T>({ schema, labels, read, submit }: FormSetup<
   const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
   const [formError, setFormError] = useState<string | null>(null);
   const [isBusy, setIsBusy] = useState(false);
+  const isPressed = useRef(false);
   const allFields = useRef<ReadonlySet<string>>(new Set(Object.keys(labels)));
+
+  /** A sentence that appeared during a press would push the pressed button from under the pointer. */
+  const afterPress = (reveal: () => void) => {
+    if (!isPressed.current) reveal();
+    else addEventListener("pointerup", () => setTimeout(reveal), { once: true });
+  };
 
   const check = (form: HTMLFormElement) => {
     const result = validateFields(schema, read(new FormData(form)), labels);
@@ -87,7 +95,11 @@ export function useValidatedForm<T>({ schema, labels, read, submit }: FormSetup<
       onInput: (event) => void check(event.currentTarget),
       onBlur: (event) => {
         const { name } = event.target as HTMLInputElement;
-        if (name) setLeft((names) => new Set([...names, name]));
+        if (name) afterPress(() => setLeft((names) => new Set([...names, name])));
+      },
+      onPointerDown: () => {
+        isPressed.current = true;
+        addEventListener("pointerup", () => (isPressed.current = false), { once: true });
       },
     },
   };

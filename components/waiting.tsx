@@ -22,7 +22,7 @@ function wordsOf(
         ? `Still waiting for ${model}. It may be slow right now.`
         : `Waiting for ${model}…`;
     case "thinking":
-      return isSlow ? `${model} is still thinking…` : `${model} is thinking…`;
+      return isSlow ? "Still thinking." : null;
     case "writing":
       return "Writing…";
     default:
