@@ -194,8 +194,7 @@ export type ToolCall = z.infer<typeof ToolCall>;
 
 // --- Chat -----------------------------------------------------------------------------------------
 
-export const MessageText = z
-  .string()
+export const MessageText = text()
   .regex(/\S/u, "must not be blank")
   .meta({ example: "Why is the sky blue?" });
 
