@@ -95,6 +95,18 @@ export class ModelCatalog {
     };
   }
 
+  /**
+   * Checks what a turn overrides against what its session's provider takes.
+   *
+   * @throws {AppError} `invalid_input` naming each field, as `under.name`.
+   */
+  checkOverrides({ provider }: LlmConfig, parameters: ModelParameters, under: string): void {
+    const errors = refuseParameters(provider, this.#parameters(provider), parameters).map(
+      ({ path, message }) => ({ path: `${under}.${path}`, message }),
+    );
+    if (errors.length > 0) throw new AppError("invalid_input", undefined, { errors });
+  }
+
   /** What is still missing before the configuration can answer, as a sentence; undefined when nothing is. */
   missing(config: LlmConfig, hasApiKey: boolean): string | undefined {
     const row = this.#row(config.provider);
@@ -186,7 +198,7 @@ function pickParameters(request: SetLlmRequest): ModelParameters {
   return rest;
 }
 
-/** @throws {AppError} `invalid_input` naming each parameter that the provider does not take. */
+/** What to say of each parameter that the provider does not take. */
 function refuseParameters(
   provider: ProviderId,
   taken: Provider["parameters"],
