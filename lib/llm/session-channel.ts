@@ -39,6 +39,8 @@ export class SessionChannel {
   #ended: Promise<void> = Promise.resolve();
   #readers = 0;
   #graceTimer: NodeJS.Timeout | undefined;
+  /** On the clock of `performance.now()`. */
+  #graceUntilMs = 0;
 
   constructor(lastSeq: number) {
     this.#lastSeq = lastSeq;
@@ -83,6 +85,9 @@ export class SessionChannel {
     if (this.#running) throw new AppError("turn_in_progress");
     const controller = new AbortController();
     this.#running = controller;
+    // Whoever left before has no claim on this turn, unless nobody is left to read it.
+    if (this.#readers > 0) this.#graceUntilMs = 0;
+    this.#endUnread();
     const started = Promise.withResolvers<TurnEvent>();
     this.#ended = this.#run(begin(this.#lastSeq + 1, controller.signal), started);
     return started.promise;
@@ -110,17 +115,17 @@ export class SessionChannel {
   }
 
   /**
-   * Counts one more reader. Call the returned function once when that reader leaves: if it was the
-   * last one, a running turn goes on for `graceMs` and is then ended as interrupted.
+   * Counts one more reader. Call the returned function once when that reader leaves: a running turn
+   * that nobody reads any more goes on for as long as one of those who left it asked for, by
+   * `graceMs`, and is then ended as interrupted.
    */
   join(): (graceMs: number) => void {
     this.#readers += 1;
     clearTimeout(this.#graceTimer);
     return (graceMs) => {
       this.#readers -= 1;
-      if (this.#readers > 0 || !this.isRunning) return;
-      clearTimeout(this.#graceTimer);
-      this.#graceTimer = setTimeout(() => this.abort("interrupted"), graceMs);
+      this.#graceUntilMs = Math.max(this.#graceUntilMs, performance.now() + graceMs);
+      if (this.isRunning) this.#endUnread();
     };
   }
 
@@ -163,6 +168,13 @@ export class SessionChannel {
       this.#running = undefined;
       clearTimeout(this.#graceTimer);
     }
+  }
+
+  #endUnread(): void {
+    if (this.#readers > 0) return;
+    clearTimeout(this.#graceTimer);
+    const graceMs = Math.max(0, this.#graceUntilMs - performance.now());
+    this.#graceTimer = setTimeout(() => this.abort("interrupted"), graceMs);
   }
 
   #openLog(firstSeq: number): void {
