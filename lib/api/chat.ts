@@ -22,6 +22,8 @@ export async function chat(call: ChatCall): Promise<ChatResponse | Response> {
     return acceptsEventStream(request) ? streamTurn(turn) : await foldTurn(turn);
   } catch (error) {
     leave();
+    // The client is gone, so nobody reads this answer; 499 is nginx's word for it.
+    if (request.signal.aborted) return new Response(null, { status: 499 });
     throw error;
   }
 }
