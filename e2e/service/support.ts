@@ -34,6 +34,7 @@ export function stackEnv(provider: ScriptedProvider): Record<string, string> {
     LLM_PROVIDER: "openai-compatible",
     LLM_BASE_URL: provider.baseUrl,
     LLM_MODEL: defaultModel,
+    LLM_ALLOWED_HOSTS: provider.host,
     HEARTBEAT_INTERVAL_MS: String(limits.heartbeatMs),
     FIRST_TOKEN_TIMEOUT_MS: String(limits.firstTokenMs),
     CHUNK_TIMEOUT_MS: String(limits.chunkMs),
