@@ -79,6 +79,7 @@ export class ModelStream implements AsyncIterable<LanguageModelV4StreamPart> {
     const reader = await this.#open();
     const cancel = () => void reader.cancel().catch(() => {});
     signal.addEventListener("abort", cancel);
+    if (signal.aborted) cancel();
     let finished = false;
     try {
       for (;;) {
