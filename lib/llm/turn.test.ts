@@ -173,6 +173,12 @@ describe("a turn's timings", () => {
     assert.deepEqual([last.timings.ttft_ms, last.timings.tokens_per_second], [null, null]);
   });
 
+  test("know the first token of an answer that was held back to its end", async (t) => {
+    const { last } = await completeTurn(t, { model: scriptedModel(text("<"), finish()) });
+    assert.ok(last.type === "turn-end");
+    assert.notEqual(last.timings.ttft_ms, null);
+  });
+
   test("count from the message's arrival", async (t) => {
     const { last } = await completeTurn(t, { receivedAtMs: performance.now() - 5000 });
     assert.ok(last.type === "turn-end");

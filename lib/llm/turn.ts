@@ -95,7 +95,10 @@ export async function* runTurn(options: TurnOptions): AsyncGenerator<TurnEvent, 
   } finally {
     saver.stop();
   }
-  for (const body of answer.flush()) yield number(body);
+  for (const body of answer.flush()) {
+    stopwatch.token();
+    yield number(body);
+  }
   yield number(await finish(options, begun, { ...progress, failure, lastSeq: seq }));
 }
 
