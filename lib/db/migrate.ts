@@ -8,8 +8,10 @@ import {
 } from "kysely";
 import { StartupError } from "../errors.ts";
 import { migrations, type Migration } from "./migrations.ts";
+import { isBusy, type SqliteFailure } from "./sqlite-errors.ts";
 
 const lockWaitMs = 30_000;
+const lockPollMs = 20;
 
 /**
  * Brings the file to the newest schema, under SQLite's own write lock: of two processes that start
@@ -24,7 +26,8 @@ export function migrate(
 ): void {
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(path);
+    database = new DatabaseSync(path, { timeout: lockWaitMs });
+    enterWal(database);
     database.exec(pragmas);
     database.exec(`PRAGMA busy_timeout = ${lockWaitMs}; BEGIN IMMEDIATE`);
     applyPending(database, path, steps);
@@ -33,6 +36,21 @@ export function migrate(
     throw error instanceof StartupError ? error : describeFailure(path, error);
   } finally {
     database?.close();
+  }
+}
+
+/** SQLite does not wait for others to let go of the file when it changes the journal mode, so we do. */
+function enterWal(database: DatabaseSync): void {
+  const sleeper = new Int32Array(new SharedArrayBuffer(4));
+  const deadlineMs = Date.now() + lockWaitMs;
+  for (;;) {
+    try {
+      database.exec("PRAGMA journal_mode = WAL");
+      return;
+    } catch (error) {
+      if (!isBusy(error as SqliteFailure) || Date.now() > deadlineMs) throw error;
+      Atomics.wait(sleeper, 0, 0, lockPollMs);
+    }
   }
 }
 

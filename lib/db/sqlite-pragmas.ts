@@ -4,9 +4,9 @@
  * for, and the write-ahead log does not grow without end.
  */
 export const connectionPragmas = `
+  PRAGMA busy_timeout = 5000;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
   PRAGMA foreign_keys = ON;
-  PRAGMA busy_timeout = 5000;
   PRAGMA journal_size_limit = 16777216;
 `;
