@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import type { SqliteFailure } from "./sqlite-errors.ts";
 import { connectionPragmas } from "./sqlite-pragmas.ts";
 
 /**
@@ -13,10 +14,8 @@ export type Statement = Readonly<{ sql: string; parameters: readonly SQLInputVal
 /** An all-or-nothing group of statements. */
 export type WriteGroup = Readonly<{ id: number; statements: readonly Statement[] }>;
 
-export type WriteFailure = Readonly<{ message: string; sqliteCode: number }>;
-
 export type WriteResult = Readonly<
-  { id: number; changes: number[] } | { id: number; failure: WriteFailure }
+  { id: number; changes: number[] } | { id: number; failure: SqliteFailure }
 >;
 
 const statementCacheSize = 200;
@@ -77,9 +76,9 @@ function prepare(sql: string): StatementSync {
   return statement;
 }
 
-function describe(error: unknown): WriteFailure {
-  const { message, errcode } = error as Error & { errcode?: number };
-  return { message, sqliteCode: errcode ?? 0 };
+function describe(error: unknown): SqliteFailure {
+  const { message, errcode = 0 } = error as SqliteFailure;
+  return { message, errcode };
 }
 
 function close(): void {

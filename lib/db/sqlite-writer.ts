@@ -2,15 +2,10 @@ import type { SQLInputValue } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import type { CompiledQuery } from "kysely";
 import { AppError } from "../errors.ts";
-import type { Statement, WriteFailure, WriteGroup, WriteResult } from "./sqlite-worker.ts";
+import { toSqliteError } from "./sqlite-errors.ts";
+import type { Statement, WriteGroup, WriteResult } from "./sqlite-worker.ts";
 
-/** A unique index refused a write: somebody else was first. */
-export class UniqueViolation extends Error {
-  override readonly name = "UniqueViolation";
-}
-
-/** https://www.sqlite.org/rescode.html */
-const uniqueViolationCodes = new Set([1555, 2067]);
+export { UniqueViolation } from "./sqlite-errors.ts";
 
 type Pending = PromiseWithResolvers<number[]>;
 
@@ -58,7 +53,7 @@ export class SqliteWriter {
   #settle(result: WriteResult): void {
     const pending = this.#pending.get(result.id);
     this.#pending.delete(result.id);
-    if ("failure" in result) pending?.reject(toError(result.failure));
+    if ("failure" in result) pending?.reject(toSqliteError(result.failure));
     else pending?.resolve(result.changes);
   }
 
@@ -73,10 +68,4 @@ export class SqliteWriter {
 
 function toStatement({ sql, parameters }: CompiledQuery): Statement {
   return { sql, parameters: parameters as readonly SQLInputValue[] };
-}
-
-function toError({ message, sqliteCode }: WriteFailure): Error {
-  return uniqueViolationCodes.has(sqliteCode)
-    ? new UniqueViolation(message)
-    : new AppError("storage_unavailable", undefined, { cause: new Error(message) });
 }
