@@ -40,7 +40,9 @@ export function createHttpDoor({ services, routes, renderPage }: HttpDoorOptions
   );
   return (request, response) => {
     const pathname = request.url?.split("?", 1)[0] ?? "/";
-    if (find(request.method ?? "GET", pathname) || !isPageAllowed(services, request)) {
+    // Next would send a whole URL back as a redirect to wherever it leads.
+    const isForApi = !pathname.startsWith("/") || find(request.method ?? "GET", pathname);
+    if (isForApi || !isPageAllowed(services, request)) {
       void answerApi(request, response);
       return;
     }

@@ -17,14 +17,21 @@ export async function readBody(
   body: NonNullable<Route["body"]>,
   maxBytes: number,
 ): Promise<unknown> {
-  if (body.optional && request.body === null) return {};
-  const type = request.headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+  const isExpected = isOfType(request, mediaTypes[body.type]);
+  if (!isExpected && !body.optional) throw unsupported(body);
   const text = await readText(request, maxBytes);
   if (body.optional && text === "") return {};
-  if (type !== mediaTypes[body.type] || request.headers.has("content-encoding")) {
-    throw new AppError("unsupported_media_type", `Send ${mediaTypes[body.type]}, not compressed.`);
-  }
+  if (!isExpected) throw unsupported(body);
   return body.type === "json" ? parseJson(text) : parseForm(text);
+}
+
+function isOfType({ headers }: Request, mediaType: string): boolean {
+  const type = headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+  return type === mediaType && !headers.has("content-encoding");
+}
+
+function unsupported({ type }: NonNullable<Route["body"]>): AppError {
+  return new AppError("unsupported_media_type", `Send ${mediaTypes[type]}, not compressed.`);
 }
 
 async function readText(request: Request, maxBytes: number): Promise<string> {

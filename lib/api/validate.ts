@@ -1,11 +1,15 @@
 import type { z } from "zod";
 import { AppError } from "../errors.ts";
 
-/** Parses a value by its schema. @throws {AppError} `invalid_input` naming every field that is wrong. */
+/** More would make a small body into a large answer, and nobody mends more at once. */
+const mostErrors = 20;
+
+/** Parses a value by its schema. @throws {AppError} `invalid_input` naming the fields that are wrong. */
 export function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new AppError("invalid_input", undefined, { errors: parsed.error.issues.flatMap(describe) });
+  const errors = parsed.error.issues.flatMap(describe).slice(0, mostErrors);
+  throw new AppError("invalid_input", undefined, { errors });
 }
 
 function describe(issue: z.core.$ZodIssue) {
