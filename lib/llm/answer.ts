@@ -4,7 +4,11 @@ import type {
   LanguageModelV4Usage,
 } from "@ai-sdk/provider";
 import type { FinishReason, ToolCall, Usage } from "../api/schemas.ts";
-import { createSpecialTokenFilter, type Segment } from "./special-tokens.ts";
+import {
+  createSpecialTokenFilter,
+  type Segment,
+  type SpecialTokenFilter,
+} from "./special-tokens.ts";
 import { countTokens } from "./tokens.ts";
 import type { TurnEventBody } from "./turn-event.ts";
 
@@ -21,6 +25,8 @@ const finishReasons: Readonly<Record<LanguageModelV4FinishReason["unified"], Fin
 /** Folds a model's stream parts into one answer and tells what each adds to it. */
 export class Answer {
   readonly #filter = createSpecialTokenFilter();
+  /** While the model reasons in parts of their own. */
+  #reasoningFilter: SpecialTokenFilter | undefined;
   readonly #toolCalls: ToolCall[] = [];
   #text = "";
   #reasoning = "";
@@ -47,9 +53,12 @@ export class Answer {
   accept(part: LanguageModelV4StreamPart): TurnEventBody[] {
     switch (part.type) {
       case "text-delta":
-        return this.#append(this.#filter.push(part.delta));
+        return [...this.#endReasoning(), ...this.#append(this.#filter.push(part.delta))];
       case "reasoning-delta":
-        return this.#append([{ kind: "reasoning", text: part.delta.toWellFormed() }]);
+        this.#reasoningFilter ??= createSpecialTokenFilter();
+        return this.#reason(this.#reasoningFilter.push(part.delta));
+      case "reasoning-end":
+        return this.#endReasoning();
       case "tool-call":
         return [this.#callTool(part.toolCallId, part.toolName, parseInput(part.input))];
       case "tool-result":
@@ -65,7 +74,7 @@ export class Answer {
 
   /** Returns what was held back to see whether it becomes a special token. */
   flush(): TurnEventBody[] {
-    return this.#append(this.#filter.flush());
+    return [...this.#endReasoning(), ...this.#append(this.#filter.flush())];
   }
 
   /** The provider's own figures; where it sent none, counted and marked `estimated`. */
@@ -84,6 +93,16 @@ export class Answer {
       ...(estimated && { estimated }),
       ...(omittedMessages > 0 && { omitted_messages: omittedMessages }),
     };
+  }
+
+  #endReasoning(): TurnEventBody[] {
+    const held = this.#reasoningFilter?.flush() ?? [];
+    this.#reasoningFilter = undefined;
+    return this.#reason(held);
+  }
+
+  #reason(segments: readonly Segment[]): TurnEventBody[] {
+    return this.#append(segments.map(({ text }) => ({ kind: "reasoning", text })));
   }
 
   #append(segments: readonly Segment[]): TurnEventBody[] {
