@@ -34,7 +34,8 @@ export class SessionChannel {
   readonly #wakers = new Set<() => void>();
   readonly #deleted = new AbortController();
   #lastSeq: number;
-  #log: TurnLog | undefined;
+  /** Of the last turn; an empty one before the first. */
+  #log: TurnLog;
   #running: AbortController | undefined;
   #ended: Promise<void> = Promise.resolve();
   #readers = 0;
@@ -44,6 +45,7 @@ export class SessionChannel {
 
   constructor(lastSeq: number) {
     this.#lastSeq = lastSeq;
+    this.#log = { events: [], firstSeq: lastSeq + 1, next: undefined };
   }
 
   get lastSeq(): number {
@@ -61,12 +63,12 @@ export class SessionChannel {
 
   /** The first event of the running or the last turn. */
   get turnStart(): TurnEvent | undefined {
-    return this.#log?.events[0];
+    return this.#log.events[0];
   }
 
   /** The first event of the running turn, once it has one. */
   get runningStart(): TurnEvent | undefined {
-    const last = this.#log?.events.at(-1);
+    const last = this.#log.events.at(-1);
     return last && !isTerminal(last) ? this.turnStart : undefined;
   }
 
@@ -135,12 +137,12 @@ export class SessionChannel {
     if (place.gap) yield place.gap;
     let { log, index } = place;
     while (!signal.aborted) {
-      if (log && index < log.events.length) {
+      if (index < log.events.length) {
         const events = log.events.slice(index);
         index = log.events.length;
         yield { kind: "events", events };
-      } else if (log?.next ?? (!log && this.#log)) {
-        log = log ? log.next : this.#log;
+      } else if (log.next) {
+        log = log.next;
         index = 0;
       } else {
         await this.#changed(signal);
@@ -155,7 +157,7 @@ export class SessionChannel {
     try {
       for await (const event of events) {
         if (event.type === "turn-start") this.#openLog(event.seq);
-        this.#log?.events.push(event);
+        this.#log.events.push(event);
         this.#lastSeq = event.seq;
         // A reader that sees the end must be able to begin the next turn at once.
         if (isTerminal(event)) this.#running = undefined;
@@ -179,19 +181,17 @@ export class SessionChannel {
 
   #openLog(firstSeq: number): void {
     const log: TurnLog = { events: [], firstSeq, next: undefined };
-    if (this.#log) this.#log.next = log;
+    this.#log.next = log;
     this.#log = log;
   }
 
   #find(after: number) {
     const log = this.#log;
-    const end = { log, index: log?.events.length ?? 0, gap: undefined };
-    if (log && after >= log.firstSeq - 1 && after <= this.#lastSeq) {
-      return { ...end, index: after - log.firstSeq + 1 };
+    const { firstSeq } = log;
+    if (after >= firstSeq - 1 && after <= this.#lastSeq) {
+      return { log, index: after - firstSeq + 1, gap: undefined };
     }
-    if (after === this.#lastSeq) return end;
-    const nextSeq = log?.firstSeq ?? this.#lastSeq + 1;
-    return { log, index: 0, gap: { kind: "gap", after, nextSeq } as const };
+    return { log, index: 0, gap: { kind: "gap", after, nextSeq: firstSeq } as const };
   }
 
   #changed(signal: AbortSignal): Promise<void> {
