@@ -114,6 +114,9 @@ describe("a session's turns", () => {
     "throws before its first event": () => ({
       [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error("refused")) }),
     }),
+    "throws at once": () => {
+      throw new Error("refused");
+    },
   };
   for (const [name, begin] of Object.entries(refusals)) {
     test(`leave the session free when begin ${name}`, async () => {

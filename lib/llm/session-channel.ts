@@ -91,7 +91,7 @@ export class SessionChannel {
     if (this.#readers > 0) this.#graceUntilMs = 0;
     this.#endUnread();
     const started = Promise.withResolvers<TurnEvent>();
-    this.#ended = this.#run(begin(this.#lastSeq + 1, controller.signal), started);
+    this.#ended = this.#run(begin, controller.signal, started);
     return started.promise;
   }
 
@@ -151,11 +151,12 @@ export class SessionChannel {
   }
 
   async #run(
-    events: AsyncIterable<TurnEvent>,
+    begin: BeginTurn,
+    signal: AbortSignal,
     started: PromiseWithResolvers<TurnEvent>,
   ): Promise<void> {
     try {
-      for await (const event of events) {
+      for await (const event of begin(this.#lastSeq + 1, signal)) {
         if (event.type === "turn-start") this.#openLog(event.seq);
         this.#log.events.push(event);
         this.#lastSeq = event.seq;
