@@ -1,4 +1,4 @@
-import { SignJWT, errors, jwtVerify } from "jose";
+import { SignJWT, errors, jwtVerify, type JWTPayload } from "jose";
 import { ulid } from "ulid";
 import { AppError } from "../errors.ts";
 
@@ -60,8 +60,26 @@ export class TokenService {
     return { accessToken, expiresInSeconds: this.#lifetimeSeconds };
   }
 
-  /** @throws {AppError} `token_expired` after its time, `unauthorized` for everything else. */
+  /**
+   * Checks signature, type, issuer, audience and lifetime. A lifetime that the operator has made
+   * shorter holds for older tokens too.
+   *
+   * @throws {AppError} `token_expired` after its time, `unauthorized` for everything else.
+   */
   async verify(token: string): Promise<TokenClaims> {
+    const payload = await this.#readSigned(token);
+    const expiresAt = Math.min(Number(payload.exp), Number(payload.iat) + this.#lifetimeSeconds);
+    if (expiresAt * 1000 <= Date.now()) throw new AppError("token_expired");
+    return {
+      userId: String(payload.sub),
+      username: String(payload.username),
+      signInId: String(payload.sid),
+      tokenVersion: Number(payload.ver),
+      expiresAtMs: expiresAt * 1000,
+    };
+  }
+
+  async #readSigned(token: string): Promise<JWTPayload> {
     try {
       const { payload } = await jwtVerify(token, this.#key, {
         algorithms: [algorithm],
@@ -70,13 +88,7 @@ export class TokenService {
         typ: type,
         requiredClaims: ["sub", "iat", "exp", "jti", "sid", "ver"],
       });
-      return {
-        userId: String(payload.sub),
-        username: String(payload.username),
-        signInId: String(payload.sid),
-        tokenVersion: Number(payload.ver),
-        expiresAtMs: Number(payload.exp) * 1000,
-      };
+      return payload;
     } catch (cause) {
       throw new AppError(
         cause instanceof errors.JWTExpired ? "token_expired" : "unauthorized",
