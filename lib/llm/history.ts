@@ -40,10 +40,15 @@ export function trimHistory({
   messages,
   maxHistoryTokens,
 }: TrimHistoryInput): TrimmedHistory {
-  const spoken = messages.filter(({ role, content }) => role === "user" || content.trim() !== "");
+  const spoken = messages.filter(isSpoken);
   const budget = maxHistoryTokens - (systemPrompt?.tokenCount ?? 0);
   const start = firstKept(spoken, budget);
   return { messages: alternate(spoken.slice(start)), omittedMessages: start };
+}
+
+/** Whether a message says anything: an answer that was stopped before any text does not. */
+export function isSpoken({ role, content }: Pick<HistoryMessage, "role" | "content">): boolean {
+  return role === "user" || content.trim() !== "";
 }
 
 /** The index of the oldest message of the oldest turn that still fits. */

@@ -1,6 +1,6 @@
 import type { LanguageModelV4CallOptions } from "@ai-sdk/provider";
 import type { ModelParameters } from "../api/schemas.ts";
-import { trimHistory, type PromptMessage } from "./history.ts";
+import { isSpoken, trimHistory, type PromptMessage } from "./history.ts";
 import type { MessageStore } from "./message-store.ts";
 import type { Session } from "./session.ts";
 
@@ -29,6 +29,7 @@ export async function loadPrompt(
     maxHistoryTokens: limits.maxHistoryTokens,
   });
   const sentTokens = rows
+    .filter(isSpoken)
     .slice(trimmed.omittedMessages)
     .reduce((sum, row) => sum + row.token_count, systemPromptTokens);
   return {
