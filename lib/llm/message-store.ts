@@ -6,6 +6,7 @@ import { UniqueViolation } from "../db/sqlite-writer.ts";
 import type { MessageRow } from "../db/tables.ts";
 import { AppError } from "../errors.ts";
 import { titleFrom, toMessage, type Session } from "./session.ts";
+import { countTokens } from "./tokens.ts";
 
 /** After a crash some numbers may have been sent that were never stored; this leaps over them. */
 const seqLeapAfterCrash = 1_000_000;
@@ -59,21 +60,26 @@ export class MessageStore {
   /** Marks what a crash left `streaming` as `incomplete`. Called once, at start. Resolves to how many. */
   async recover(): Promise<number> {
     const { query } = this.#database;
-    const streaming = query
+    const cut = await query
       .selectFrom("messages")
-      .select("session_id")
-      .where("status", "=", "streaming");
-    const [, recovered = 0] = await this.#database.write([
-      query
-        .updateTable("sessions")
-        .set({ last_seq: sql<number>`last_seq + ${seqLeapAfterCrash}` })
-        .where("id", "in", streaming),
-      query
-        .updateTable("messages")
-        .set({ status: "incomplete", finish_reason: "interrupted" })
-        .where("status", "=", "streaming"),
-    ]);
-    return recovered;
+      .select(["id", "session_id", "content"])
+      .where("status", "=", "streaming")
+      .execute();
+    if (cut.length === 0) return 0;
+    const sessionIds = [...new Set(cut.map(({ session_id }) => session_id))];
+    const leap = sql<number>`last_seq + ${seqLeapAfterCrash}`;
+    const updates = sessionIds.map((id) =>
+      query.updateTable("sessions").set({ last_seq: leap }).where("id", "=", id),
+    );
+    const marks = cut.map(async ({ id, content }) =>
+      this.#updateAnswer(id, {
+        status: "incomplete",
+        finish_reason: "interrupted",
+        token_count: await countTokens(content),
+      }),
+    );
+    await this.#database.write([...updates, ...(await Promise.all(marks))]);
+    return cut.length;
   }
 
   async find(sessionId: string, id: string): Promise<MessageRow | undefined> {
