@@ -62,6 +62,15 @@ describe("the message store", () => {
     await stores.messages.beginTurn({ ...beginning, session: other });
   });
 
+  test("says not_found when the session was deleted before the turn began", async (t) => {
+    const stores = await openStores(t);
+    const session = await stores.newSession();
+    await stores.sessions.delete(userId, session.id);
+    const userMessage = { parentId: null, depth: 1, text: "Hi", tokenCount: 1 };
+    const beginning = { session, userMessage, provider: "mock", model: "m" } as const;
+    await assert.rejects(stores.messages.beginTurn(beginning), { code: "not_found" });
+  });
+
   test("finds a message in its own session only", async (t) => {
     const stores = await openStores(t);
     const { ids } = await conversation(stores, 1);

@@ -145,8 +145,9 @@ export class MessageStore {
         }),
       );
     }
-    await this.#database.write(statements).catch((error: unknown) => {
-      throw error instanceof UniqueViolation ? new AppError("turn_in_progress") : error;
+    await this.#database.write(statements).catch(async (error: unknown) => {
+      if (error instanceof UniqueViolation) throw new AppError("turn_in_progress");
+      throw (await this.#hasSession(session.id)) ? error : new AppError("not_found");
     });
     return { userMessage: stored, messageId, createdAtMs: now };
   }
@@ -250,6 +251,12 @@ export class MessageStore {
       ...copies.map((copy) => query.insertInto("messages").values(copy)),
       query.updateTable("sessions").set({ head_id: parentId }).where("id", "=", session.id),
     ]);
+  }
+
+  async #hasSession(id: string): Promise<boolean> {
+    const { query } = this.#database;
+    const row = await query.selectFrom("sessions").select("id").where("id", "=", id).execute();
+    return row.length > 0;
   }
 
   #updateAnswer(messageId: string, columns: AnswerColumns) {
