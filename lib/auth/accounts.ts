@@ -2,7 +2,7 @@ import { ulid } from "ulid";
 import { UniqueViolation } from "../db/sqlite-writer.ts";
 import type { Database } from "../db/sqlite.ts";
 import type { UserRow } from "../db/tables.ts";
-import { AppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
 import { hashPassword, verifyPassword } from "./password.ts";
 
 export type Account = Readonly<{ id: string; username: string; createdAtMs: number }>;
@@ -62,7 +62,13 @@ export class Accounts {
 
   /** Makes the account unless the name exists; for local mode's demonstration account. */
   async ensure(username: string, password: string): Promise<void> {
-    if (!(await this.#findByName(username))) await this.register(username, password);
+    if (await this.#findByName(username)) return;
+    try {
+      await this.register(username, password);
+    } catch (error) {
+      // Another process that started beside this one was faster.
+      if (!isAppError(error) || error.code !== "username_taken") throw error;
+    }
   }
 
   #findByName(username: string): Promise<UserRow | undefined> {
@@ -74,6 +80,7 @@ export class Accounts {
   }
 }
 
+/** Upper case first: lower case alone keeps ß from SS, and σ from the ς that ends a word. */
 function toKey(username: string): string {
-  return username.normalize("NFKC").toLowerCase();
+  return username.normalize("NFKC").toUpperCase().toLowerCase();
 }

@@ -12,7 +12,7 @@ export type Tables = {
 export type UserRow = {
   id: string;
   username: string;
-  /** The username as it is compared: NFKC, lower case. */
+  /** The username as it is compared: NFKC, case folded. */
   username_key: string;
   password_hash: string;
   /** Raised to revoke every token of the user at once. */
