@@ -17,6 +17,8 @@ import { SocketWriter } from "./socket-writer.ts";
 const pathPattern = /^\/ws\/([^/]+)$/;
 const tokenProtocolPrefix = "bearer.";
 const maxTimerMs = 2 ** 31 - 1;
+/** How long a peer may take to answer a close before its connection is cut. */
+const closeTimeoutMs = 1000;
 
 export type WebSocketDoor = Readonly<{
   /** Takes an upgrade request of any path; what is not ours or not allowed gets an HTTP answer. */
@@ -32,6 +34,7 @@ export function createWebSocketDoor(services: Services): WebSocketDoor {
     noServer: true,
     maxPayload: env.MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
+    closeTimeout: closeTimeoutMs,
     handleProtocols: chooseProtocol,
   });
   const stopHeartbeat = startHeartbeat(server, env.HEARTBEAT_INTERVAL_MS);
@@ -169,6 +172,8 @@ function refuse(socket: Duplex, error: AppError): void {
     "cache-control": "no-store",
     ...errorHeaders(error),
   };
+  // The server's sockets stay half open by themselves, for as long as the peer likes.
+  socket.once("finish", () => socket.destroy());
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`);
 }
