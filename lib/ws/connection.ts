@@ -55,6 +55,8 @@ export class Connection {
     this.#resumeTimer = setTimeout(() => this.#read(this.#entrySeq), resumeWaitMs);
     signal.addEventListener("abort", () => clearTimeout(this.#resumeTimer));
     webSocket.on("message", (data, isBinary) => {
+      // Once told to close, a peer whose token has expired must not go on talking.
+      if (webSocket.readyState !== webSocket.OPEN) return;
       const receivedAtMs = performance.now();
       this.#handled = this.#handled.then(() => this.#take(data, isBinary, receivedAtMs));
     });

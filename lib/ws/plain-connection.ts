@@ -27,6 +27,8 @@ export class PlainConnection {
   open(): void {
     const { webSocket } = this.#options;
     webSocket.on("message", (data: RawData, isBinary: boolean) => {
+      // Once told to close, a peer whose token has expired must not go on talking.
+      if (webSocket.readyState !== webSocket.OPEN) return;
       if (isBinary) webSocket.close(errorTable.unsupported_data.closeCode, "unsupported_data");
       else this.#enqueue(toText(data));
     });
