@@ -67,10 +67,11 @@ export class RawSocket implements Disposable {
     this.socket = socket;
     socket.on("data", (data) => this.#take(data));
     socket.on("error", () => undefined);
-    socket.once("close", () => {
+    const end = () => {
       this.#ended = true;
       this.#changes.notify();
-    });
+    };
+    socket.once("end", end).once("close", end);
   }
 
   /** Opens a WebSocket with these header fields; throws with the answer's first line when refused. */
@@ -101,7 +102,7 @@ export class RawSocket implements Disposable {
     return this.#changes.until(find, { what: "a close frame", deadlineMs });
   }
 
-  /** Resolves when the connection is gone. */
+  /** Resolves when the server has ended the connection. */
   async gone(deadlineMs?: number): Promise<void> {
     const what = "the end of the connection";
     await this.#changes.until(() => this.#ended || undefined, { what, deadlineMs });
