@@ -88,6 +88,8 @@ export class Chat {
     const session = await sessions.get(userId, sessionId);
     const model = catalog.open(session.config, await this.#apiKey(session));
     const channel = this.channel(session);
+    // Draining may have begun while the session was read; then nobody would wait for this turn.
+    if (this.#draining) throw new AppError("shutting_down");
     return channel.start((firstSeq, signal) =>
       this.#turn(session, request, (current, message) =>
         runTurn({
