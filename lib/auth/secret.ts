@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Env } from "../env.ts";
 import { StartupError } from "../errors.ts";
 
 const secretBytes = 48;
 const minimumLength = 32;
+const ownerMode = 0o600;
+const othersMode = 0o077;
 
 /**
  * The signing secret: SECRET_KEY, or in local mode one that is made once and kept in the data
@@ -20,7 +22,7 @@ export function signingSecret(env: Env): string {
     mkdirSync(env.dataDir, { recursive: true, mode: 0o700 });
     writeFileSync(path, randomBytes(secretBytes).toString("base64url"), {
       flag: "wx",
-      mode: 0o600,
+      mode: ownerMode,
     });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw unusable(path, error);
@@ -31,6 +33,7 @@ export function signingSecret(env: Env): string {
 function readKept(path: string): string {
   let secret: string;
   try {
+    if (statSync(path).mode & othersMode) chmodSync(path, ownerMode);
     secret = readFileSync(path, "utf8").trim();
   } catch (error) {
     throw unusable(path, error);
