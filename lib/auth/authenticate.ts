@@ -108,8 +108,8 @@ function readBearer(headers: Headers): string | undefined {
 
 function readCookie(headers: Headers, name: string): string | undefined {
   for (const pair of headers.get("cookie")?.split(";") ?? []) {
-    const separator = pair.indexOf("=");
-    if (pair.slice(0, separator).trim() === name) return pair.slice(separator + 1).trim();
+    const [key, ...value] = pair.split("=");
+    if (key?.trim() === name && value.length > 0) return value.join("=").trim();
   }
   return undefined;
 }
