@@ -183,6 +183,18 @@ describe("a running turn", () => {
     const row = await rig.messages.find(rig.session.id, first.turnId);
     assert.equal(row?.status, "incomplete");
   });
+
+  test("does not outlive a session that was deleted while it began", async (t) => {
+    const rig = await open(t);
+    const live = rig.useLiveModel();
+    await rig.start(ask("x"));
+    await live.opened;
+    const channel = rig.chat.channel(rig.session);
+    rig.chat.forget(rig.session.id);
+    assert.ok(channel.deleted.aborted);
+    await live.cancelled;
+    await channel.ended();
+  });
 });
 
 describe("draining", () => {

@@ -119,9 +119,11 @@ export class Chat {
     await channel?.ended();
   }
 
-  /** Tells the readers of a deleted session, and drops what is kept of it in memory. */
+  /** Ends what still runs of a deleted session, tells its readers, and drops what is kept of it in memory. */
   forget(sessionId: string): void {
-    this.#channels.get(sessionId)?.delete();
+    const channel = this.#channels.get(sessionId);
+    channel?.abort("interrupted");
+    channel?.delete();
     this.#channels.delete(sessionId);
   }
 
