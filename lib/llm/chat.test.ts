@@ -235,6 +235,25 @@ describe("draining", () => {
 });
 
 describe("the channel of a session", () => {
+  test("is one for all who ask, and is dropped after a whole retention without use", async (t) => {
+    const rig = await open(t);
+    const { chat, newSession } = rig;
+    t.mock.timers.enable({ apis: ["setInterval"] });
+    const session = await newSession();
+    const channel = chat.channel(session);
+    const leave = channel.join();
+    t.mock.timers.tick(retentionMs * 3 - 1);
+    assert.equal(chat.channel(session), channel);
+    leave(0);
+    t.mock.timers.tick(retentionMs - 1);
+    assert.equal(chat.channel(session), channel, "kept for the retention after its last reader");
+    channel.join()(0);
+    t.mock.timers.tick(retentionMs - 1);
+    assert.equal(chat.channel(session), channel, "kept for the retention after each");
+    t.mock.timers.tick(retentionMs * 2);
+    assert.notEqual(chat.channel(session), channel);
+  });
+
   test("goes on counting where the database stopped", async (t) => {
     const rig = await open(t);
     await whole(rig, ask("one"));

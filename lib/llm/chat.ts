@@ -207,9 +207,13 @@ export class Chat {
     return sealedApiKey === null ? undefined : this.#options.sealer.open(sealedApiKey, id);
   }
 
+  /** Drops the channel when it was idle for one whole period, from one look to the next. */
   #evictWhenIdle(sessionId: string, channel: SessionChannel): void {
+    let idleSince: number | undefined;
     const timer = setInterval(() => {
-      if (!channel.isIdle) return;
+      const isUnused = channel.isIdle && channel.activity === idleSince;
+      idleSince = channel.isIdle ? channel.activity : undefined;
+      if (!isUnused) return;
       clearInterval(timer);
       this.#channels.delete(sessionId);
     }, this.#options.retentionMs).unref();

@@ -39,6 +39,7 @@ export class SessionChannel {
   #running: AbortController | undefined;
   #ended: Promise<void> = Promise.resolve();
   #readers = 0;
+  #activity = 0;
   #graceTimer: NodeJS.Timeout | undefined;
   /** On the clock of `performance.now()`. */
   #graceUntilMs = 0;
@@ -59,6 +60,11 @@ export class SessionChannel {
   /** Whether nobody reads and nothing runs, so that only the last turn's log would be lost with it. */
   get isIdle(): boolean {
     return !this.isRunning && this.#readers === 0;
+  }
+
+  /** Grows whenever somebody joins or a turn begins. */
+  get activity(): number {
+    return this.#activity;
   }
 
   /** The first event of the running or the last turn. */
@@ -87,6 +93,7 @@ export class SessionChannel {
     if (this.#running) throw new AppError("turn_in_progress");
     const controller = new AbortController();
     this.#running = controller;
+    this.#activity += 1;
     // Whoever left before has no claim on this turn, unless nobody is left to read it.
     if (this.#readers > 0) this.#graceUntilMs = 0;
     this.#endUnread();
@@ -123,6 +130,7 @@ export class SessionChannel {
    */
   join(): (graceMs: number) => void {
     this.#readers += 1;
+    this.#activity += 1;
     clearTimeout(this.#graceTimer);
     return (graceMs) => {
       this.#readers -= 1;
