@@ -31,6 +31,11 @@ export function nextAuthOptions(): AuthOptions {
     ],
     callbacks: {
       jwt: ({ token, user }) => (user ? { ...token, ...claimsOf(user) } : token),
+      // next-auth's own fails at what is no URL.
+      redirect: ({ url, baseUrl }) => {
+        const target = URL.parse(url, baseUrl);
+        return target?.origin === new URL(baseUrl).origin ? target.href : baseUrl;
+      },
     },
     jwt: {
       encode: async ({ token }) => {
