@@ -34,7 +34,8 @@ export function createWebSocketDoor(services: Services): WebSocketDoor {
     noServer: true,
     maxPayload: env.MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
-    closeTimeout: closeTimeoutMs,
+    // Spread, because the types of ws do not know it yet.
+    ...{ closeTimeout: closeTimeoutMs },
     handleProtocols: chooseProtocol,
   });
   const stopHeartbeat = startHeartbeat(server, env.HEARTBEAT_INTERVAL_MS);
