@@ -105,4 +105,13 @@ describe("the search of sessions", () => {
     await say(short, "a pin");
     assert.deepEqual(await search("PIN"), [["short", "a pin"]]);
   });
+
+  test("cuts no character in half", async (t) => {
+    const { make, say, search } = await open(t);
+    for (const padding of ["", "x"]) {
+      const { id } = await make("emoji");
+      await say(id, `${"😀".repeat(60)}${padding}needle${padding}${"😀".repeat(60)}`);
+    }
+    for (const [, match = ""] of await search("needle")) assert.doesNotMatch(match, /\ufffd/);
+  });
 });

@@ -176,6 +176,8 @@ function excerpt(content: string, search: string): string {
   const at = Math.max(0, content.toLowerCase().indexOf(search.toLowerCase()));
   const start = Math.max(0, at - matchContext);
   const end = Math.min(content.length, at + search.length + matchContext);
-  const body = content.slice(start, end).replace(/\s+/g, " ").toWellFormed().trim();
+  // Where the cut went through a character, its half is left out.
+  const whole = content.slice(start, end).replace(/^[\udc00-\udfff]|[\ud800-\udbff]$/g, "");
+  const body = whole.replace(/\s+/g, " ").toWellFormed().trim();
   return `${start > 0 ? "…" : ""}${body}${end < content.length ? "…" : ""}`;
 }
