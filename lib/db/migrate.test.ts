@@ -173,6 +173,20 @@ describe("migrate", () => {
     }
   });
 
+  test("waits where SQLite itself does not: for another's lock on a new file", (t) => {
+    const path = temporaryPath(t);
+    const other = new DatabaseSync(path);
+    other.exec("BEGIN IMMEDIATE");
+    const pause = t.mock.method(Atomics, "wait", () => {
+      other.exec("COMMIT");
+      other.close();
+      return "timed-out";
+    });
+    migrate(path, connectionPragmas);
+    assert.equal(pause.mock.callCount(), 1);
+    assert.equal(namesOf(path).length, migrations.length);
+  });
+
   test("begins anew after a process was killed in the middle of it", async (t) => {
     const path = temporaryPath(t);
     const start = await prepareProcess(
