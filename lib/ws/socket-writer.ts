@@ -32,7 +32,7 @@ export class SocketWriter {
       for (const text of texts) {
         if (this.#webSocket.readyState !== WebSocket.OPEN) return;
         this.#webSocket.send(text);
-        if (this.#webSocket.bufferedAmount > this.#maxBufferedBytes) {
+        if (this.#mustWait()) {
           this.#socket.uncork();
           await this.#drained();
           this.#socket.cork();
@@ -41,6 +41,12 @@ export class SocketWriter {
     } finally {
       this.#socket.uncork();
     }
+  }
+
+  /** A socket that is not full by its own measure would never say that it has drained. */
+  #mustWait(): boolean {
+    const isFull = this.#webSocket.bufferedAmount > this.#maxBufferedBytes;
+    return isFull && this.#socket.writableNeedDrain;
   }
 
   #drained(): Promise<void> {
