@@ -15,7 +15,7 @@ async function open(t: TestContext) {
   };
   const search = async (words: string) => {
     const page = await stores.sessions.list({ userId, limit: 10, search: words });
-    return page.sessions.map(({ session, match }) => [session.title, match]);
+    return page.sessions.map(({ session, match }) => [session.title, match] as const);
   };
   return { ...stores, make, say, search };
 }
