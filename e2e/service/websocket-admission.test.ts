@@ -162,7 +162,7 @@ describe("admission to the WebSocket", () => {
   it("refuses a handshake that is none", async () => {
     const user = await newUser(service);
     const authorization = `Bearer ${user.token}`;
-    const broken = [
+    const broken: readonly Record<string, string>[] = [
       { "sec-websocket-version": "12" },
       { "sec-websocket-key": "short" },
       { upgrade: "h2c" },
