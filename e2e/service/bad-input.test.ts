@@ -172,7 +172,7 @@ describe("input that nobody should send", () => {
 
   it("keeps nothing of many bodies that are far too large", async () => {
     const raw = [Buffer.alloc(16 * limitBytes, " ")];
-    const before = await checked.service.rssBytes();
+    const bytesBefore = await checked.service.rssBytes();
     for (let round = 0; round < 12; round += 1) {
       // The answer may be lost with the connection, which is closed under what is still being sent.
       const outcome = await send(checked.service.origin, "/chat", {
@@ -185,7 +185,7 @@ describe("input that nobody should send", () => {
       );
       assert.match(String(outcome), /^(413|ECONNRESET|EPIPE)$/);
     }
-    const grownBytes = (await checked.service.rssBytes()) - before;
+    const grownBytes = (await checked.service.rssBytes()) - bytesBefore;
     assert.ok(grownBytes < 64 * 1024 * 1024, `${grownBytes} bytes`);
   });
 

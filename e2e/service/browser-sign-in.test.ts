@@ -106,7 +106,7 @@ describe("signing in with the browser", () => {
     ];
     const count = async () =>
       (await checked.call("/sessions?limit=200", { headers: { cookie } })).body.data.length;
-    const before = await count();
+    const countBefore = await count();
     for (const headers of foreign) {
       const answer = await checked.call("/set-llm", { json, headers: { cookie, ...headers } });
       assert.deepEqual(
@@ -118,7 +118,7 @@ describe("signing in with the browser", () => {
       const webSocket = { headers: { cookie, ...headers } };
       assert.equal((await openRefused(origin, "/ws/new", webSocket)).status, 403);
     }
-    assert.equal(await count(), before);
+    assert.equal(await count(), countBefore);
     const asText = {
       raw: JSON.stringify(json),
       headers: { cookie, origin, "content-type": "text/plain" },

@@ -169,17 +169,21 @@ describe("POST /chat", () => {
   it("sends the session's parameters, and a turn's own for that turn only", async () => {
     const stop = ["END"];
     const session_id = await checked.newSession(token, {
-      ...{ ...scripted, temperature: 0.8, max_tokens: 200, top_p: 0.9, seed: 7, stop },
-      ...{ presence_penalty: 1, frequency_penalty: -1, reasoning_effort: "low" },
+      ...scripted,
+      temperature: 0.8,
+      max_tokens: 200,
+      top_p: 0.9,
+      seed: 7,
+      stop,
+      presence_penalty: 1,
+      frequency_penalty: -1,
+      reasoning_effort: "low",
     });
+    const names = ["temperature", "max_tokens", "top_p", "seed", "stop"];
+    names.push("presence_penalty", "frequency_penalty", "reasoning_effort");
     const sent = async () => {
       const { body } = await provider.nextRequest();
-      const { temperature, max_tokens, top_p, seed } = body;
-      const { presence_penalty, frequency_penalty, reasoning_effort } = body;
-      return [
-        ...[temperature, max_tokens, top_p, seed, body.stop],
-        ...[presence_penalty, frequency_penalty, reasoning_effort],
-      ];
+      return names.map((name) => body[name]);
     };
     const own = [0.8, 200, 0.9, 7, stop, 1, -1, "low"];
     await say("One", { session_id });
@@ -341,10 +345,10 @@ describe("POST /chat", () => {
   ];
   for (const [what, json, status, code, path] of refused) {
     it(`refuses ${what} with ${status} ${code}, and writes nothing`, async () => {
-      const before = await countSessions();
+      const countBefore = await countSessions();
       const { status: answered, body } = await checked.call("/chat", { token, json });
       assert.deepEqual([answered, body.code, body.errors?.[0].path], [status, code, path]);
-      assert.equal(await countSessions(), before);
+      assert.equal(await countSessions(), countBefore);
       assert.deepEqual(provider.requests, []);
     });
   }

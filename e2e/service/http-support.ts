@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { readFile, readdir } from "node:fs/promises";
 import http from "node:http";
 import type { IncomingHttpHeaders } from "node:http";
+import { join } from "node:path";
 import { buffer as readBuffer } from "node:stream/consumers";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 
@@ -36,7 +38,9 @@ export async function send(origin: string, path: string, sent: Sent = {}): Promi
   const { type, body } = encode(sent);
   const { hostname, port } = new URL(origin);
   const request = http.request({
-    ...{ hostname, port, path },
+    hostname,
+    port,
+    path,
     method: sent.method ?? (body === undefined ? "GET" : "POST"),
     headers: {
       ...(sent.token !== undefined && { authorization: `Bearer ${sent.token}` }),
@@ -136,6 +140,13 @@ const failureInLog = /internal_error|"page-failed"|unhandled|uncaught|TypeError|
 export async function demonstrationToken({ call }: Checked): Promise<string> {
   const form = { username: "testuser", password: "password" };
   return (await call("/token", { form })).body.access_token as string;
+}
+
+/** Everything that the service has written into its data folder, byte for byte as latin1. */
+export async function storedBytes(dataDir: string): Promise<string> {
+  const names = await readdir(dataDir);
+  const files = await Promise.all(names.map((name) => readFile(join(dataDir, name), "latin1")));
+  return files.join("\n");
 }
 
 type CheckAnswer = (sent: Sent, path: string, answer: Answer) => void;

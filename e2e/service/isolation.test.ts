@@ -45,7 +45,7 @@ describe("what belongs to another user", () => {
 
   for (const [name, route] of withId) {
     it(`is to ${route.method} ${route.path} as if it were not there`, async () => {
-      const before = await read();
+      const readBefore = await read();
       const asked = async (asId: string) => {
         const [path, sent] = requestOf(name, route, asId);
         const { status, text } = await checked.call(path, { ...sent, token: stranger });
@@ -69,7 +69,7 @@ describe("what belongs to another user", () => {
         ];
         for (const each of malformed) assert.deepEqual(await asked(each), unknown, each);
       }
-      assert.deepEqual(await read(), before);
+      assert.deepEqual(await read(), readBefore);
     });
   }
 

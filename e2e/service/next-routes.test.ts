@@ -16,12 +16,12 @@ const requests: Readonly<Record<RouteName, Request>> = {
   health: plain,
   ready: plain,
   token: () => ({ form: { username: "testuser", password: "password" } }),
-  register: () => ({ json: { username: "made-by-next", password: "a long password" } }),
+  register: (id) => ({ json: { username: `of-${id}`, password: "a long password" } }),
   setLlm: (session_id) => ({ json: { ...mock, session_id } }),
   chat: (session_id) => ({ json: { message, session_id } }),
   listSessions: plain,
   getSession: plain,
-  updateSession: () => ({ json: { title: "Renamed by Next" } }),
+  updateSession: () => ({ json: { title: "Renamed" } }),
   listMessages: plain,
   stopSession: plain,
   forkSession: plain,
@@ -32,24 +32,29 @@ const requests: Readonly<Record<RouteName, Request>> = {
 describe("the route modules in Next's own build", () => {
   let checked: Checked;
   let token: string;
-  let id: string;
+  let ids: Readonly<{ service: string; next: string }>;
   let next: string;
   before(async () => {
     checked = await startChecked({ entry: "e2e/rig/service-beside-next.ts" });
     const [, host = ""] = await checked.service.waitForOutput(/Next alone on ([\d.:]+)\./, 60_000);
     next = `http://${host}`;
     token = await demonstrationToken(checked);
-    id = await checked.newSession(token);
+    ids = { service: await checked.newSession(token), next: await checked.newSession(token) };
   });
   after(() => checked[Symbol.asyncDispose]());
 
   for (const [name, request] of Object.entries(requests) as [RouteName, Request][]) {
     const { method, path, success }: Route = routes[name];
-    it(`answers ${method} ${path} as the contract says`, async () => {
+    it(`answer ${method} ${path} as the contract says, as the service does`, async () => {
+      const byService = await checked.call(path.replace("{id}", ids.service), {
+        method,
+        token,
+        ...request(ids.service),
+      });
+      assert.equal(byService.status, success.status, byService.text);
       // Reading /register is a page's, so under Next the module has a path of its own.
-      const url = (name === "register" ? "/api/register" : path).replace("{id}", id);
-      const sent = { method, token, ...request(id) };
-      const answer = await send(next, url, sent);
+      const nextPath = name === "register" ? "/api/register" : path.replace("{id}", ids.next);
+      const answer = await send(next, nextPath, { method, token, ...request(ids.next) });
       assert.equal(answer.status, success.status, answer.text);
       success.schema?.parse(answer.body);
       for (const field of ["x-request-id", "server-timing", "x-content-type-options"]) {
@@ -60,7 +65,23 @@ describe("the route modules in Next's own build", () => {
     });
   }
 
-  it("refuses as the service does", async () => {
+  it("give out the same documents, which a client need not fetch twice", async () => {
+    for (const path of ["/openapi.json", "/frames.json", "/docs"]) {
+      const [byService, byNext] = [
+        await send(checked.service.origin, path),
+        await send(next, path),
+      ];
+      assert.equal(byService.status, 200, path);
+      assert.equal(byNext.text, byService.text, path);
+      const { etag = "" } = byService.headers;
+      const headers = { "if-none-match": etag };
+      const again = await send(checked.service.origin, path, { headers });
+      assert.deepEqual([again.status, again.text], [304, ""], path);
+      assert.ok(again.headers["x-request-id"], path);
+    }
+  });
+
+  it("refuse as the service does", async () => {
     const refusals: [string, Sent, number][] = [
       ["/sessions", {}, 401],
       [`/sessions/01KC0ZJ3V8T9Q2M4N6P8R0S2T4`, { token }, 404],
@@ -81,7 +102,7 @@ describe("the route modules in Next's own build", () => {
     }
   });
 
-  it("shares its store with the service: /set-llm, /chat and the WebSocket see one session", async () => {
+  it("share one store with the service: /set-llm, /chat and the WebSocket see one session", async () => {
     const made = await send(next, "/set-llm", { token, json: mock });
     const session_id = made.body.session_id as string;
     const chat = await checked.call("/chat", { token, json: { message: "One", session_id } });
@@ -101,7 +122,7 @@ describe("the route modules in Next's own build", () => {
     );
   });
 
-  it("knows of a turn that runs in the service, and stops it", async () => {
+  it("know of a turn that runs in the service, and stop it", async () => {
     const session_id = await checked.newSession(token, {
       model_name: "stall?after=1",
       provider: "mock",

@@ -19,11 +19,11 @@ describe("POST /register", () => {
   });
 
   const names = ["ada", "ADA", "Ａda", "ada@home-1_2.x", "Ñandú", "日本語", "7of9", "a".repeat(64)];
-  const taken = new Map<string, number>();
+  const seen = new Set<string>();
   for (const username of names) {
     const key = username.normalize("NFKC").toLowerCase();
-    const expected = taken.has(key) ? 409 : 201;
-    taken.set(key, expected);
+    const expected = seen.has(key) ? 409 : 201;
+    seen.add(key);
     it(`answers ${expected} to ${username}`, async () => {
       const { status, body } = await register({ username, password });
       assert.equal(status, expected, JSON.stringify(body));
@@ -34,8 +34,9 @@ describe("POST /register", () => {
   it("gives one of ten who ask for a name at once the account", async () => {
     const json = { username: "contested", password };
     const answers = await Promise.all(Array.from({ length: 10 }, () => register(json)));
-    const statuses = answers.map(({ status }) => status).toSorted();
-    assert.deepEqual(statuses, [201, ...Array.from({ length: 9 }, () => 409)]);
+    const made = answers.filter(({ status }) => status === 201);
+    const taken = answers.filter(({ status }) => status === 409);
+    assert.deepEqual([made.length, taken.length], [1, 9]);
   });
 
   const fresh = { username: "somebody", password };

@@ -71,14 +71,15 @@ describe("the routes of /sessions", () => {
       const pages = await readAll((query) => list(token, query), limit);
       const seen = pages.flat().map(({ id }) => id);
       assert.equal(seen.length, 120);
-      assert.deepEqual(seen.toSorted(), ids.toSorted());
+      assert.deepEqual(new Set(seen), new Set(ids));
       assert.ok(pages.slice(0, -1).every((page) => page.length === limit));
     }
     const firstPage = await list(token, "?limit=50");
     await checked.newSession(token);
     const secondPage = await list(token, `?limit=100&cursor=${firstPage.next_cursor}`);
     const seen = [...firstPage.data, ...secondPage.data].map(({ id }: LooseJson) => id);
-    assert.deepEqual(seen.toSorted(), ids.toSorted());
+    assert.equal(seen.length, 120);
+    assert.deepEqual(new Set(seen), new Set(ids));
     assert.equal((await list(token)).data.length, 50);
   });
 
@@ -138,11 +139,8 @@ describe("the routes of /sessions", () => {
     assert.equal((await list(token, "?q=mountains")).data[0].match, undefined);
     const paged = await readAll((query) => list(token, `${query}&q=o`), 1);
     assert.deepEqual(
-      paged
-        .flat()
-        .map(({ id }) => id)
-        .toSorted(),
-      [mountains, shopping].toSorted(),
+      paged.flat().map(({ id }) => id),
+      [shopping, mountains],
     );
   });
 
@@ -366,9 +364,9 @@ describe("the routes of /sessions", () => {
     const paths = ["/sessions", `/sessions/${id}`, `/sessions/${id}/messages`];
     const read = () =>
       Promise.all(paths.map(async (path) => (await checked.call(path, { token })).text));
-    const before = await read();
+    const readBefore = await read();
     await checked.service.restart({ samePort: true });
-    assert.deepEqual(await read(), before);
+    assert.deepEqual(await read(), readBefore);
     await say(token, id, "Still there?");
     const { body, headers } = await provider.nextRequest();
     assert.equal(headers.authorization, "Bearer sk-kept");

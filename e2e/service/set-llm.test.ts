@@ -1,21 +1,14 @@
 import assert from "node:assert/strict";
-import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, beforeEach, describe, it } from "node:test";
 
 import { openSocket } from "../rig/client.ts";
 import { startScriptedProvider, type ScriptedProvider } from "../rig/scripted-provider.ts";
-import { demonstrationToken, startChecked, type Checked } from "./http-support.ts";
+import { storedBytes, demonstrationToken, startChecked, type Checked } from "./http-support.ts";
 
 const serverKey = "sk-server-7Qm2Xv9Lk4";
 const userKey = "sk-user-3Rt8Wn5Zp1";
-
-async function storedBytes(dataDir: string): Promise<string> {
-  const names = await readdir(dataDir);
-  const files = await Promise.all(names.map((name) => readFile(join(dataDir, name), "latin1")));
-  return files.join("\n");
-}
 
 describe("POST /set-llm", () => {
   let checked: Checked;
@@ -148,7 +141,7 @@ describe("POST /set-llm", () => {
   ];
   for (const [what, json, ...paths] of refused) {
     it(`refuses ${what} and names ${paths.join(", ")}`, async () => {
-      const before = await countSessions();
+      const countBefore = await countSessions();
       const { status, body } = await setLlm(json);
       assert.deepEqual([status, body.code], [422, "invalid_input"], JSON.stringify(body));
       assert.deepEqual(
@@ -156,7 +149,7 @@ describe("POST /set-llm", () => {
         paths.toSorted(),
       );
       for (const { message } of body.errors) assert.ok(message.length > 8, message);
-      assert.equal(await countSessions(), before);
+      assert.equal(await countSessions(), countBefore);
     });
   }
 
@@ -187,7 +180,7 @@ describe("POST /set-llm", () => {
   ];
   for (const base_url of badBaseUrls) {
     it(`refuses the base URL ${JSON.stringify(base_url)} and stores nothing`, async () => {
-      const before = await countSessions();
+      const countBefore = await countSessions();
       for (const provider of ["openai-compatible", "openai"]) {
         const { status, body } = await setLlm({
           model_name: "m",
@@ -198,7 +191,7 @@ describe("POST /set-llm", () => {
         assert.deepEqual([status, body.code], [422, "invalid_base_url"]);
         assert.deepEqual(body.errors, [{ path: "base_url", message: body.detail }]);
       }
-      assert.equal(await countSessions(), before);
+      assert.equal(await countSessions(), countBefore);
     });
   }
 });

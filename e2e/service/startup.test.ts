@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 
+import { openSocket } from "../rig/client.ts";
 import { startService, type ServiceOptions } from "../rig/service-process.ts";
 import { demonstrationToken, startChecked } from "./http-support.ts";
 
@@ -183,14 +184,27 @@ describe("a start", () => {
     await checked.assertUnharmed();
   });
 
-  it("ends with 0 when it is told to, and is not ready meanwhile", async () => {
-    await using checked = await startChecked();
+  it("takes nothing new once it is told to end, and ends with 0", async () => {
+    await using checked = await startChecked({ env: { SHUTDOWN_TIMEOUT_MS: "1000" } });
     const token = await demonstrationToken(checked);
     const id = await checked.newSession(token, { model_name: "stall?after=1", provider: "mock" });
+    const other = await checked.newSession(token);
+    const options = { token, protocol: "llm-service.v1" };
+    using socket = await openSocket(checked.service.origin, `/ws/${id}`, options);
     const running = checked.call("/chat", { token, json: { session_id: id, message: "Hello" } });
-    await checked.call(`/sessions/${id}/stop`, { token, method: "POST" });
-    assert.equal((await running).status, 200);
+    await socket.next((frame) => frame.type === "text-delta");
     checked.service.signal("SIGTERM");
+    await checked.service.waitForOutput(/shutting-down/);
+    const refused = [
+      await checked.call("/ready"),
+      await checked.call("/chat", { token, json: { session_id: other, message: "Hello" } }),
+      await checked.call("/chat", { token, json: { message: "Hello" } }),
+    ];
+    for (const { status, body } of refused) {
+      assert.deepEqual([status, body.code], [503, "shutting_down"]);
+    }
+    assert.equal((await checked.call("/sessions", { token })).body.data.length, 2);
+    assert.equal((await running).body.code, "shutting_down");
     assert.deepEqual(await checked.service.exit, { code: 0, signal: null });
   });
 });

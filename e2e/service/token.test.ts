@@ -1,20 +1,11 @@
 import assert from "node:assert/strict";
-import { readFile, readdir } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { decodeJwt, decodeProtectedHeader, SignJWT } from "jose";
 
-import { startChecked, type Checked, type Sent } from "./http-support.ts";
+import { storedBytes, startChecked, type Checked, type Sent } from "./http-support.ts";
 
 const secret = "f3vQz8Lr2mXw9KdPq7TnYb4HjUc6RsEaGi1OoVkM";
 const account = { username: "Ada.Lovelace", password: "analytical engine №1" };
-
-/** Everything that the service has written into its data folder. */
-async function storedBytes(dataDir: string): Promise<string> {
-  const names = await readdir(dataDir);
-  const files = await Promise.all(names.map((name) => readFile(join(dataDir, name), "latin1")));
-  return files.join("\n");
-}
 
 describe("POST /token", () => {
   let checked: Checked;
