@@ -251,11 +251,10 @@ describe("SECRET_KEY", () => {
   ];
   for (const SECRET_KEY of knownSecrets) {
     test(`must not be ${SECRET_KEY}`, () => {
-      for (const HOST of ["127.0.0.1", "0.0.0.0"]) {
-        const problems = problemsOf({ HOST, SECRET_KEY });
-        assert.match(problems.join(), /^SECRET_KEY: is a well-known or trivial value/);
-        assert.ok(!problems.join().includes(SECRET_KEY));
-      }
+      const problems = problemsOf({ HOST: "0.0.0.0", SECRET_KEY });
+      assert.match(problems.join(), /^SECRET_KEY: is a well-known or trivial value/);
+      assert.ok(!problems.join().includes(SECRET_KEY));
+      assert.ok(parseEnv({ HOST: "127.0.0.1", SECRET_KEY }));
     });
   }
 
