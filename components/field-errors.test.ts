@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { RegisterRequest, SetLlmRequest } from "#lib/api/schemas.ts";
-import { validateFields } from "./field-errors.ts";
+import { sentenceFor, validateFields } from "./field-errors.ts";
 
 const labels = { model_name: "Model", temperature: "Temperature", max_tokens: "Most tokens" };
 
@@ -9,6 +9,13 @@ function textsOf(candidate: unknown): Record<string, string> {
   const { errors } = validateFields(SetLlmRequest, candidate, labels);
   return Object.fromEntries(Object.entries(errors ?? {}).map(([name, { text }]) => [name, text]));
 }
+
+describe("sentenceFor", () => {
+  it("makes a sentence of a schema's words and leaves a sentence alone", () => {
+    assert.equal(sentenceFor("Model", "must not be blank"), "Model must not be blank.");
+    assert.equal(sentenceFor("Model", "There is none."), "There is none.");
+  });
+});
 
 describe("validateFields", () => {
   it("returns the parsed value of a valid candidate", () => {

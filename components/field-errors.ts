@@ -26,11 +26,16 @@ export function validateFields<T>(
   for (const { path, message, code } of result.error.issues) {
     const name = path.join(".");
     errors[name] ??= {
-      text: `${labels[name] ?? name} ${message}.`,
+      text: sentenceFor(labels[name] ?? name, message),
       isUnfinished: code === "too_small",
     };
   }
   return { value: null, errors };
+}
+
+/** Schemas say what a field must be without naming it; what is a sentence of its own stays as it is. */
+export function sentenceFor(label: string, message: string): string {
+  return /^\p{Ll}/u.test(message) ? `${label} ${message}.` : message;
 }
 
 function wordsFor(issue: z.core.$ZodRawIssue): string | undefined {

@@ -1,11 +1,11 @@
 import { memo } from "react";
 
 /**
- * A message's text, exactly as it was written. It is cut at blank lines and each piece is its own
- * memoised block, so that while an answer streams only its last block is laid out again.
+ * A message's text as it was written, but for what trails after it. It is cut at blank lines, and each
+ * piece is a memoised block: while an answer streams only its last one is laid out again.
  */
 export function MessageText({ text }: Readonly<{ text: string }>) {
-  return blocksOf(text).map((block, index) => <Block key={index} text={block} />);
+  return blocksOf(text.trimEnd()).map((block, index) => <Block key={index} text={block} />);
 }
 
 const Block = memo(function Block({ text }: Readonly<{ text: string }>) {

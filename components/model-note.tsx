@@ -14,32 +14,39 @@ export function ModelNote({ api, summary, isNew }: ModelNoteProps) {
   const health = useHealth(api);
   const provider = summary?.provider ?? (isNew ? health?.default_provider : undefined);
   const model = summary?.model_name ?? (isNew ? health?.default_model : undefined);
-  const isSimulated = provider === "mock";
-  const preparing = provider === "local" && health?.local_model.status === "preparing";
   return (
     <p className="min-h-5 text-center text-small text-ink-soft">
-      {isSimulated && (
-        <>
-          <strong className="font-semibold text-ink">Replies are simulated:</strong> no language
-          model is connected.{" "}
-          <Link href="/settings" prefetch={false} className="text-accent underline">
-            Connect one
-          </Link>
-        </>
-      )}
-      {!isSimulated && model && provider && (
-        <>
-          {model} answers{placeOf(provider)}.
-          {preparing && ` It is being prepared. ${health.local_model.detail ?? ""}`}
-        </>
-      )}
+      {provider === "mock" && <Simulated />}
+      {provider && provider !== "mock" && noteOf({ provider, model, local: health?.local_model })}
     </p>
   );
 }
 
-function placeOf(provider: string): string {
-  if (provider === "local") return ", embedded in this service";
-  return provider === "openai" ? " through OpenAI" : "";
+function Simulated() {
+  return (
+    <>
+      <strong className="font-semibold text-ink">Replies are simulated:</strong> no language model
+      is connected.{" "}
+      <Link href="/settings" prefetch={false} className="text-accent underline">
+        Connect one
+      </Link>
+    </>
+  );
+}
+
+type Answerer = Readonly<{
+  provider: string;
+  model: string | undefined;
+  local: Health["local_model"] | undefined;
+}>;
+
+function noteOf({ provider, model, local }: Answerer): string {
+  if (provider === "openai") return `${model} answers through OpenAI.`;
+  if (provider !== "local") return `${model} answers.`;
+  const detail = local?.detail ?? "";
+  if (local?.status === "preparing") return `${model} is being prepared. ${detail}`;
+  if (local?.status === "failed") return `${model} cannot answer. ${detail}`;
+  return `${model} answers, embedded in this service.`;
 }
 
 const preparingIntervalMs = 3_000;

@@ -27,7 +27,7 @@ describe("receiptParts", () => {
         "212 ms to first token",
         "42 tokens/s",
         "1,234 in, 56 out",
-        "1.8 ms added by the service",
+        "1.8 ms overhead",
         "$0.00042",
       ],
     );
@@ -53,7 +53,7 @@ describe("receiptParts", () => {
         "about 10 in, 5 out",
         "4 for thinking",
         "12 earlier messages left out",
-        "1.2 s added by the service",
+        "1.2 s overhead",
       ],
     );
   });

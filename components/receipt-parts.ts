@@ -12,7 +12,7 @@ export function receiptParts({ model, timings, usage, cost }: Message): string[]
     usage && `${about}${number(usage.prompt_tokens)} in, ${number(usage.completion_tokens)} out`,
     usage?.reasoning_tokens && `${number(usage.reasoning_tokens)} for thinking`,
     usage?.omitted_messages && `${number(usage.omitted_messages)} earlier messages left out`,
-    timings && `${duration(timings.overhead_ms)} added by the service`,
+    timings && `${duration(timings.overhead_ms)} overhead`,
     cost && dollars(cost),
   ];
   return parts.filter((part): part is string => Boolean(part));

@@ -81,7 +81,7 @@ function SessionLink({
       sessionId={session.id}
       onClick={closeSidebar}
       aria-current={isShown ? "page" : undefined}
-      className="flex min-h-10 items-center gap-2 rounded-lg px-3 text-label hover:bg-bubble aria-[current]:bg-bubble aria-[current]:font-medium"
+      className="flex min-h-10 items-center gap-2 rounded-lg px-3 text-label hover:bg-bubble aria-[current]:bg-selected aria-[current]:font-medium"
     >
       <span className="truncate">{session.title}</span>
       {session.running && (

@@ -1,7 +1,7 @@
 import { useRef, useState, type FormEvent, type SubmitEvent } from "react";
 import type { z } from "zod";
 import { ApiError } from "./api-client.ts";
-import { validateFields, type FieldErrors } from "./field-errors.ts";
+import { sentenceFor, validateFields, type FieldErrors } from "./field-errors.ts";
 
 type FormSetup<T> = Readonly<{
   schema: z.ZodType<T>;
@@ -62,7 +62,10 @@ export function useValidatedForm<T>({ schema, labels, read, submit }: FormSetup<
       const refused = error.errors.filter(({ path }) => path in labels);
       setErrors(
         Object.fromEntries(
-          refused.map(({ path, message }) => [path, { text: message, isUnfinished: false }]),
+          refused.map(({ path, message }) => [
+            path,
+            { text: sentenceFor(labels[path] ?? path, message), isUnfinished: false },
+          ]),
         ),
       );
       setFormError(refused.length > 0 ? null : error.message);

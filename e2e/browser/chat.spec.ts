@@ -21,7 +21,7 @@ test("streams an answer word by word and shows what it took", async ({
   await expect(chat.receipt).toContainText("scripted");
   await expect(chat.receipt).toContainText("11 in, 3 out");
   await expect(chat.receipt).toContainText("to first token");
-  await expect(chat.receipt).toContainText("added by the service");
+  await expect(chat.receipt).toContainText("overhead");
   await expect(
     chat.conversations.getByRole("link", { name: "Why is the sky blue?" }),
   ).toHaveAttribute("href", path);

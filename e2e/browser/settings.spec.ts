@@ -52,11 +52,11 @@ test("shows what the server refuses at its field and keeps what was typed", asyn
   await signedInPage.getByLabel("Provider").selectOption("openai-compatible");
   await signedInPage.getByLabel("Model", { exact: true }).fill("own-model");
   await signedInPage.getByLabel("Base URL").fill("http://192.168.0.1/v1");
-  await signedInPage.getByLabel("API key").fill("a key");
+  await signedInPage.getByLabel("API key").fill("a-key");
   await signedInPage.getByRole("button", { name: "Start the conversation" }).click();
   await expect(signedInPage.getByLabel("Base URL")).toHaveAttribute("aria-invalid", "true");
   await expect(signedInPage.getByLabel("Base URL")).toHaveValue("http://192.168.0.1/v1");
-  await expect(signedInPage.getByLabel("API key")).toHaveValue("a key");
+  await expect(signedInPage.getByLabel("API key")).toHaveValue("a-key");
 });
 
 test("shows what still has to be set, and the conversation it made", async ({ signedInPage }) => {
