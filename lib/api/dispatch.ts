@@ -47,11 +47,15 @@ function dispatchMethod(module: RouteModule): WebHandler {
   const allow = [...methods.keys()].toSorted().join(", ");
   return (request) => {
     const handle = methods.get(request.method);
-    if (handle) return handle(request);
-    const refusal = toProblemResponse(new AppError("method_not_allowed"));
-    refusal.headers.set("allow", allow);
-    return Promise.resolve(refusal);
+    return handle ? handle(request) : Promise.resolve(refuseMethod(allow));
   };
+}
+
+/** Refuses a method and says which are allowed (RFC 9110, section 15.5.6). */
+export function refuseMethod(allow: string): Response {
+  const refusal = toProblemResponse(new AppError("method_not_allowed"));
+  refusal.headers.set("allow", allow);
+  return refusal;
 }
 
 async function withoutBody(response: Response): Promise<Response> {

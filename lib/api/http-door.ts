@@ -3,9 +3,9 @@ import { getRequestListener } from "@hono/node-server";
 import { AppError, toAppError } from "../errors.ts";
 import { logError } from "../log.ts";
 import type { Services } from "../services.ts";
-import { createDispatcher, type RouteEntry } from "./dispatch.ts";
+import { createDispatcher, refuseMethod, type RouteEntry } from "./dispatch.ts";
 import { finishResponse } from "./finish-response.ts";
-import { checkPageRequest, preparePage, toHeaders } from "./page-door.ts";
+import { checkPageRequest, pageMethods, preparePage, toHeaders } from "./page-door.ts";
 import { toProblemResponse } from "./problem.ts";
 
 export type HttpDoorOptions = Readonly<{
@@ -26,6 +26,7 @@ export function createHttpDoor({ services, routes, renderPage }: HttpDoorOptions
     origins.checkLocalMode(request.headers);
     const handle = find(request.method, new URL(request.url).pathname);
     if (handle) return handle(request);
+    if (!pageMethods.includes(request.method)) return refuseMethod(pageMethods.join(", "));
     checkPageRequest(services, request.headers);
     throw new AppError("not_found");
   };
@@ -67,7 +68,7 @@ function refuseMalformed(): Response {
 function isPageAllowed(services: Services, request: IncomingMessage): boolean {
   try {
     checkPageRequest(services, toHeaders(request));
-    return true;
+    return pageMethods.includes(request.method ?? "");
   } catch {
     return false;
   }

@@ -6,6 +6,9 @@ import { AppError } from "../errors.ts";
 import type { Services } from "../services.ts";
 import { serverTiming } from "./finish-response.ts";
 
+/** Next would render a page for any other, TRACE included. */
+export const pageMethods: readonly string[] = ["GET", "HEAD", "POST"];
+
 /**
  * Checks what holds for pages as for the API, before Next sees a request: it would read a body of
  * any size.
