@@ -344,6 +344,15 @@ describe("input that nobody should send", () => {
     });
   }
 
+  it("answers a wrong method on a page with 405 and those that are allowed", async () => {
+    for (const path of ["/login", "/", "/nowhere", "/api/auth/csrf"]) {
+      for (const method of ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]) {
+        const { status, headers } = await checked.call(path, { method });
+        assert.deepEqual([status, headers.allow], [405, "GET, HEAD, POST"], `${method} ${path}`);
+      }
+    }
+  });
+
   it("gives the pages the common headers too", async () => {
     for (const path of ["/login", "/nowhere", "/api/auth/csrf"]) {
       const { headers } = await send(checked.service.origin, path);

@@ -215,6 +215,22 @@ describe("signing in with the browser", () => {
     assert.equal(own.body.url, `${origin}/settings?a=b#c`);
   });
 
+  it("refuses what next-auth cannot read, without a failure", async () => {
+    const path = "/api/auth/callback/credentials";
+    const get = await newBrowser().send(path);
+    assert.deepEqual([get.status, get.headers.allow], [405, "POST"]);
+    const headers = { "content-type": "application/json" };
+    const json = await newBrowser().send(path, { raw: "{", headers });
+    assert.deepEqual([json.status, json.body.code], [400, "bad_request"]);
+    for (const other of ["/api/auth/nothing", "/api/auth/signin/other", "/api/auth/callback/x"]) {
+      for (const method of ["GET", "POST"]) {
+        const { status } = await newBrowser().send(other, { method });
+        assert.ok(status < 500, `${method} ${other} ${status}`);
+      }
+    }
+    await checked.assertUnharmed();
+  });
+
   it("refuses a form that is too large, or does not tell how large it is", async () => {
     const headers = { "content-type": "application/x-www-form-urlencoded" };
     const large = Buffer.alloc(1_048_577, "a");
