@@ -38,6 +38,7 @@ export async function createServices(env: Env): Promise<RunningServices> {
     local,
     guardedFetch: lazyGuardedFetch(env.LLM_ALLOWED_HOSTS),
   });
+  catalog.checkDefault();
   const auth = createAuth(env, database, secret);
   const chat = createChat(env, database, { catalog, sealer: new Sealer(secret) });
   const recovered = await chat.messages.recover();

@@ -1,6 +1,6 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import type { Env } from "../env.ts";
-import { AppError } from "../errors.ts";
+import { AppError, StartupError } from "../errors.ts";
 import { log, logError } from "../log.ts";
 import type { EmbeddedModel } from "./local/embedded-model.ts";
 import type { LocalModel } from "./model-catalog.ts";
@@ -14,6 +14,7 @@ const defaultModelId = "smollm2-135m-instruct";
 export class LocalModelHost implements LocalModel {
   readonly modelId: string;
   readonly #env: Env;
+  readonly #disposed = new AbortController();
   #status: ReturnType<LocalModel["status"]> = { status: "off" };
   #preparing: Promise<EmbeddedModel> | undefined;
 
@@ -37,8 +38,10 @@ export class LocalModelHost implements LocalModel {
       await this.#prepareOnce();
       return true;
     } catch (error) {
-      if (this.#env.LOCAL_MODEL !== undefined) throw error;
-      return false;
+      if (this.#env.LOCAL_MODEL === undefined) return false;
+      throw new StartupError(error instanceof Error ? error.message : String(error), {
+        cause: error,
+      });
     }
   }
 
@@ -60,7 +63,9 @@ export class LocalModelHost implements LocalModel {
     };
   }
 
+  /** Ends a download that is under way and frees the model's memory. */
   async dispose(): Promise<void> {
+    this.#disposed.abort(new AppError("shutting_down"));
     const embedded = await this.#preparing?.catch(() => undefined);
     await embedded?.dispose();
   }
@@ -84,6 +89,7 @@ export class LocalModelHost implements LocalModel {
     const file = await obtainModelFile({
       localModel: this.#env.LOCAL_MODEL,
       modelDir: this.#env.modelDir,
+      signal: this.#disposed.signal,
     });
     const embedded = createEmbeddedModel({ modelPath: file.path, modelId: this.modelId });
     await embedded.load();
@@ -95,5 +101,5 @@ export class LocalModelHost implements LocalModel {
 
 /** The file's name without its folder and ending: what people call a model. */
 function modelIdFrom(reference: string): string {
-  return (reference.split(/[\\/:]/).at(-1) ?? reference).replace(/\.gguf$/i, "").toLowerCase();
+  return (reference.split(/[\\/:]/).at(-1) ?? reference).replace(/\.gguf$/i, "");
 }

@@ -30,6 +30,9 @@ describe("the default provider", () => {
     [{}, "preparing", "local", "tiny"],
     [{}, "failed", "mock", "echo"],
     [{}, "off", "mock", "echo"],
+    [{ LLM_MODEL: "llama" }, "ready", "local", "tiny"],
+    [{ LLM_MODEL: "llama" }, "failed", "mock", "echo"],
+    [{ LLM_PROVIDER: "mock", LLM_MODEL: "stall" }, "ready", "mock", "stall"],
   ];
   for (const [variables, status, provider, modelName] of rows) {
     const given = Object.keys(variables).join(", ") || "nothing";
@@ -38,6 +41,22 @@ describe("the default provider", () => {
       assert.deepEqual([defaultConfig.provider, defaultConfig.modelName], [provider, modelName]);
     });
   }
+});
+
+describe("LLM_MODEL", () => {
+  const refused: Variables[] = [
+    { LLM_PROVIDER: "local", LLM_MODEL: "llama" },
+    { LLM_PROVIDER: "mock", LLM_MODEL: "no-such-script" },
+  ];
+  for (const variables of refused) {
+    test(`stops the start when ${variables.LLM_PROVIDER} has no ${variables.LLM_MODEL}`, () => {
+      assert.throws(() => open(variables).checkDefault(), /^StartupError: LLM_MODEL: /);
+    });
+  }
+
+  test("may be any name for a provider of many models", () => {
+    open({ ...key, LLM_MODEL: "gpt-9" }).checkDefault();
+  });
 });
 
 describe("a configuration", () => {

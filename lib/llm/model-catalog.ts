@@ -1,10 +1,10 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import type { ModelParameters, SetLlmRequest } from "../api/schemas.ts";
 import type { Env } from "../env.ts";
-import { AppError, type FieldError } from "../errors.ts";
+import { AppError, isAppError, StartupError, type FieldError } from "../errors.ts";
 import type { ProviderId } from "../provider-ids.ts";
 import { checkBaseUrl } from "./providers/base-url.ts";
-import { createMockModel } from "./providers/mock.ts";
+import { parseMockModelName } from "./providers/mock-scripts.ts";
 import { localParameters, providers, type Provider } from "./providers/providers.ts";
 import type { LlmConfig } from "./session.ts";
 import { countTokens } from "./tokens.ts";
@@ -55,15 +55,27 @@ export class ModelCatalog {
     return env.OPENAI_API_KEY === undefined && env.LLM_BASE_URL === undefined;
   }
 
-  /** The configuration of a session that nobody configured. */
+  /**
+   * The configuration of a session that nobody configured. LLM_MODEL names a model of the provider
+   * that was chosen, so it does not count where local or mock stand in for one.
+   */
   get defaultConfig(): LlmConfig {
     const provider = this.defaultProvider;
+    const isChosen = this.#env.LLM_PROVIDER !== undefined || !isStandIn(provider);
+    const named = isChosen ? this.#env.LLM_MODEL : undefined;
     return {
       provider,
-      modelName: this.#env.LLM_MODEL ?? this.#defaultModel(provider) ?? "default",
+      modelName: named ?? this.#defaultModel(provider) ?? "default",
       parameters: {},
       systemPromptTokens: 0,
     };
+  }
+
+  /** @throws {StartupError} when LLM_MODEL names nothing that LLM_PROVIDER has. */
+  checkDefault(): void {
+    const { provider, modelName } = this.defaultConfig;
+    const [problem] = this.#checkModel(provider, modelName);
+    if (problem) throw new StartupError(`LLM_MODEL: ${problem.message}.`);
   }
 
   /**
@@ -144,8 +156,8 @@ export class ModelCatalog {
     return (known?.[0] as ProviderId | undefined) ?? this.defaultProvider;
   }
 
-  #checkModel(provider: ProviderId, modelName: string): FieldError[] {
-    if (provider === "mock") createMockModel(modelName);
+  #checkModel(provider: ProviderId, modelName: string): readonly FieldError[] {
+    if (provider === "mock") return checkMockModel(modelName);
     if (provider !== "local" || modelName === this.#local.modelId) return [];
     return [
       {
@@ -182,6 +194,20 @@ export class ModelCatalog {
     const variable = this.#row(config.provider)?.keyVariable;
     return config.baseUrl === undefined && variable ? this.#env[variable] : undefined;
   }
+}
+
+function checkMockModel(modelName: string): readonly FieldError[] {
+  try {
+    parseMockModelName(modelName);
+    return [];
+  } catch (error) {
+    if (isAppError(error) && error.errors) return error.errors;
+    throw error;
+  }
+}
+
+function isStandIn(provider: ProviderId): boolean {
+  return provider === "local" || provider === "mock";
 }
 
 function pickParameters(request: SetLlmRequest): ModelParameters {

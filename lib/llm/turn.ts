@@ -1,6 +1,6 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import type { ModelParameters } from "../api/schemas.ts";
-import { errorTable, toAppError } from "../errors.ts";
+import { toAppError } from "../errors.ts";
 import { Answer } from "./answer.ts";
 import { AnswerSaver } from "./answer-saver.ts";
 import type {
@@ -10,19 +10,20 @@ import type {
   StoredUserMessage,
 } from "./message-store.ts";
 import { ModelStream, type ModelTimeouts } from "./model-stream.ts";
+import { describeCause } from "./providers/upstream-error.ts";
+import { log, logError } from "../log.ts";
 import { loadPrompt, toCall, type Prompt } from "./prompt.ts";
 import type { Session } from "./session.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import { countTokens } from "./tokens.ts";
-import {
-  isTurnAbort,
-  type TurnAbort,
-  type TurnEnd,
-  type TurnEvent,
-  type TurnEventBody,
-  type TurnFailure,
-  type TurnStart,
+import type {
+  TurnEnd,
+  TurnEvent,
+  TurnEventBody,
+  TurnFailure,
+  TurnStart,
 } from "./turn-event.ts";
+import { describeFailure, judge } from "./turn-ending.ts";
 
 export type TurnLimits = ModelTimeouts & Readonly<{ maxHistoryTokens: number }>;
 
@@ -111,21 +112,7 @@ type Progress = {
 
 type Outcome = Progress & Readonly<{ failure: unknown; lastSeq: number }>;
 
-type Ending = Readonly<{
-  status: "complete" | "stopped" | "incomplete" | "error";
-  finishReason: TurnEnd["finishReason"];
-  failure?: TurnFailure;
-}>;
-
-const abortEndings: Readonly<Record<TurnAbort["cause"], Ending>> = {
-  stopped: { status: "stopped", finishReason: "stopped" },
-  interrupted: { status: "incomplete", finishReason: "interrupted" },
-  shutting_down: {
-    status: "incomplete",
-    finishReason: "interrupted",
-    failure: describeFailure({ code: "shutting_down" }),
-  },
-};
+const notStoredText = "The answer could not be stored. Copy it if you need it, and ask again.";
 
 /** Makes the whole answer durable and tells how the turn ended. */
 async function finish(
@@ -134,7 +121,15 @@ async function finish(
   outcome: Outcome,
 ): Promise<TurnEnd | TurnFailure> {
   const { answer, prompt } = outcome;
-  const ending = judge(outcome);
+  const ending = judge(outcome.failure, answer);
+  if (ending.failure) {
+    log("warn", "turn-failed", {
+      sessionId: session.id,
+      turnId: begun.messageId,
+      code: ending.failure.code,
+      cause: describeCause(outcome.failure),
+    });
+  }
   const usage = await answer.usage(prompt.tokens, prompt.omittedMessages);
   const timings = outcome.stopwatch.read(usage.completion_tokens, outcome.stream?.waitedMs ?? 0);
   const cost = priceOf(session);
@@ -153,21 +148,11 @@ async function finish(
       lastSeq: outcome.lastSeq,
     });
   } catch (error) {
-    return describeFailure(toAppError(error));
+    logError("answer-not-stored", error, { sessionId: session.id, turnId: begun.messageId });
+    return describeFailure({ code: toAppError(error).code, message: notStoredText });
   }
   const { finishReason, failure } = ending;
   return failure ?? { type: "turn-end", finishReason, usage, cost, timings };
-}
-
-/** Tells abort from failure by what was thrown, never by its text. */
-function judge({ failure, answer }: Outcome): Ending {
-  if (failure === undefined) return { status: "complete", finishReason: answer.finishReason };
-  if (isTurnAbort(failure)) return abortEndings[failure.cause];
-  return {
-    status: answer.isEmpty ? "error" : "incomplete",
-    finishReason: "error",
-    failure: describeFailure(toAppError(failure)),
-  };
 }
 
 function describeStart({ config }: Session, begun: BegunTurn): TurnStart {
@@ -180,13 +165,6 @@ function describeStart({ config }: Session, begun: BegunTurn): TurnStart {
     model: config.modelName,
     createdAt: new Date(begun.createdAtMs).toISOString(),
   };
-}
-
-function describeFailure(
-  error: Readonly<{ code: TurnFailure["code"]; message?: string }>,
-): TurnFailure {
-  const { retryable, text } = errorTable[error.code];
-  return { type: "turn-error", code: error.code, message: error.message ?? text, retryable };
 }
 
 /** What runs on this machine costs nothing; other prices are not known yet. */

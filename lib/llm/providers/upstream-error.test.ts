@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 
 import { upstreamFailure } from "#e2e/rig/chat-rig.ts";
 import { AppError } from "../../errors.ts";
-import { toUpstreamError } from "./upstream-error.ts";
+import { describeCause, toUpstreamError } from "./upstream-error.ts";
 
 const own = new AppError("invalid_base_url");
 const wrapped = (depth: number): unknown =>
@@ -42,4 +42,13 @@ describe("a provider's failure", () => {
       if (mapped !== own) assert.equal(mapped.cause, error);
     });
   }
+});
+
+test("is told to the log by kind, status and system code, without the provider's text", () => {
+  const system = Object.assign(new Error("secret upstream text"), { code: "ECONNRESET" });
+  const failure = toUpstreamError(upstreamFailure(429, system));
+  assert.equal(
+    describeCause(failure),
+    "AppError upstream_error < AI_APICallError 429 < Error ECONNRESET",
+  );
 });

@@ -35,6 +35,18 @@ export function toUpstreamError(error: unknown): AppError {
     : new AppError("upstream_error", undefined, { cause: error });
 }
 
+/** What a failure was, for the log: kinds, statuses and system codes, never a provider's text. */
+export function describeCause(error: unknown): string {
+  const parts: string[] = [];
+  for (let inner = error, depth = 0; inner instanceof Error && depth < 5; depth++) {
+    const { code, statusCode } = inner as { code?: unknown; statusCode?: unknown };
+    const known = [code, statusCode].filter((value) => /^(string|number)$/.test(typeof value));
+    parts.push([inner.name, ...known].join(" "));
+    inner = inner.cause;
+  }
+  return parts.join(" < ");
+}
+
 /** Our own refusals (a guarded connection, the embedded model) arrive wrapped by the client. */
 function findAppError(error: unknown): AppError | undefined {
   for (let inner = error, depth = 0; inner instanceof Error && depth < 5; depth++) {
