@@ -22,29 +22,23 @@ export type HttpDoorOptions = Readonly<{
 export function createHttpDoor({ services, routes, renderPage }: HttpDoorOptions): RequestListener {
   const { origins } = services;
   const find = createDispatcher(routes);
-  const answer = (request: Request) => {
+  const answerApi = listen((request) => {
     origins.checkLocalMode(request.headers);
     const handle = find(request.method, new URL(request.url).pathname);
-    if (handle) return handle(request);
+    if (!handle) throw new AppError("not_found");
+    return handle(request);
+  });
+  const refusePage = listen((request) => {
     if (!pageMethods.includes(request.method)) return refuseMethod(pageMethods.join(", "));
     checkPageRequest(services, request.headers);
     throw new AppError("not_found");
-  };
-  const answerApi = getRequestListener(
-    async (request) => {
-      const receivedAtMs = performance.now();
-      const response = await Promise.try(answer, request).catch(refuse);
-      return finishResponse(response, { receivedAtMs });
-    },
-    // It is only asked about requests of which no URL can be made.
-    { overrideGlobalObjects: false, errorHandler: () => refuseMalformed() },
-  );
+  });
   return (request, response) => {
     const pathname = request.url?.split("?", 1)[0] ?? "/";
     // Next would send a whole URL back as a redirect to wherever it leads.
     const isForApi = !pathname.startsWith("/") || find(request.method ?? "GET", pathname);
     if (isForApi || !isPageAllowed(services, request)) {
-      void answerApi(request, response);
+      void (isForApi ? answerApi : refusePage)(request, response);
       return;
     }
     preparePage(services.env, request, response);
@@ -53,6 +47,19 @@ export function createHttpDoor({ services, routes, renderPage }: HttpDoorOptions
       response.destroy();
     });
   };
+}
+
+/** Serves a Web handler that may throw; every answer of it is finished. */
+function listen(answer: (request: Request) => Response | Promise<Response>) {
+  return getRequestListener(
+    async (request) => {
+      const receivedAtMs = performance.now();
+      const response = await Promise.try(answer, request).catch(refuse);
+      return finishResponse(response, { receivedAtMs });
+    },
+    // It is only asked about requests of which no URL can be made.
+    { overrideGlobalObjects: false, errorHandler: () => refuseMalformed() },
+  );
 }
 
 function refuse(error: unknown): Response {
@@ -64,7 +71,7 @@ function refuseMalformed(): Response {
   return finishResponse(refuse(new AppError("bad_request")), { receivedAtMs });
 }
 
-/** The API's door writes the refusal of a page. */
+/** Says no where `refusePage` then says why. */
 function isPageAllowed(services: Services, request: IncomingMessage): boolean {
   try {
     checkPageRequest(services, toHeaders(request));
