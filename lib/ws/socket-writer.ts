@@ -59,7 +59,6 @@ export class SocketWriter {
       };
       const timer = setTimeout(() => {
         this.#webSocket.close(errorTable.slow_reader.closeCode, "slow_reader");
-        this.#webSocket.terminate();
         finish();
       }, slowReaderTimeoutMs);
       this.#socket.once("drain", finish);

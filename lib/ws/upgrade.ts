@@ -1,6 +1,6 @@
 import { STATUS_CODES, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { WebSocketServer, type WebSocket } from "ws";
+import { WebSocketServer, type ServerOptions, type WebSocket } from "ws";
 import { errorHeaders, toProblem } from "../api/problem.ts";
 import { Ulid } from "../api/schemas.ts";
 import type { Principal } from "../auth/authenticate.ts";
@@ -30,14 +30,15 @@ export type WebSocketDoor = Readonly<{
 /** Opens `/ws/{session_id}` and `/ws/new`: everything is checked before the 101 (RFC 6455, section 4.2). */
 export function createWebSocketDoor(services: Services): WebSocketDoor {
   const { env } = services;
-  const server = new WebSocketServer({
+  // The types of ws do not know closeTimeout yet.
+  const options: ServerOptions & { closeTimeout: number } = {
     noServer: true,
     maxPayload: env.MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
-    // Spread, because the types of ws do not know it yet.
-    ...{ closeTimeout: closeTimeoutMs },
+    closeTimeout: closeTimeoutMs,
     handleProtocols: chooseProtocol,
-  });
+  };
+  const server = new WebSocketServer(options);
   const stopHeartbeat = startHeartbeat(server, env.HEARTBEAT_INTERVAL_MS);
   return {
     upgrade: (request, socket, head) => {
