@@ -159,10 +159,10 @@ export async function resumeV1(
   service: ServiceProcess,
   user: Pick<User, "token">,
   sessionId: string,
-  after: number,
+  lastSeq: number,
 ): Promise<TestSocket> {
   const socket = await openV1(service, user, sessionId);
-  socket.send({ type: "resume", after });
+  socket.send({ type: "resume", after: lastSeq });
   return socket;
 }
 

@@ -93,8 +93,8 @@ describe("resume", () => {
   });
 
   it("gives the rest of a turn after its end, then what comes", async () => {
-    const { user, sessionId, socket } = await beginGated(3);
-    using _ = socket;
+    const { user, sessionId, socket: opened } = await beginGated(3);
+    using socket = opened;
     provider.open("chunk");
     await socket.next(isTerminal);
     using again = await resumeV1(service, user, sessionId, 2);
@@ -109,8 +109,8 @@ describe("resume", () => {
   });
 
   it("tells a gap, then the whole last turn, where the number is not its own", async () => {
-    const { user, sessionId, socket } = await beginGated(3);
-    using _ = socket;
+    const { user, sessionId, socket: opened } = await beginGated(3);
+    using socket = opened;
     provider.open("chunk");
     await socket.next(isTerminal);
     await takeTurn(socket, "Another");
@@ -129,17 +129,19 @@ describe("resume", () => {
 
   it("is not for another user", async () => {
     const { sessionId, socket } = await beginGated(1);
-    using _ = socket;
     const { token } = await newUser(service);
     const refused = await openRefused(service.wsOrigin, `/ws/${sessionId}`, { token });
     assert.equal(refused.status, 404);
+    provider.open("chunk");
+    assert.equal((await socket.next(isTerminal)).finish_reason, "stop");
+    await socket.close();
   });
 });
 
 describe("several readers", () => {
   it("ten see identical bytes, also those who come later and never say resume", async () => {
-    const { user, sessionId, socket } = await beginGated(40);
-    using _ = socket;
+    const { user, sessionId, socket: opened } = await beginGated(40);
+    using socket = opened;
     provider.pass("chunk", 20);
     await socket.next(like({ text: "19 " }));
     const readers = await Promise.all(
@@ -161,8 +163,8 @@ describe("several readers", () => {
   });
 
   it("one that never says resume is told the turn that its hello announced, also ended", async () => {
-    const { user, sessionId, socket } = await beginGated(1);
-    using _ = socket;
+    const { user, sessionId, socket: opened } = await beginGated(1);
+    using socket = opened;
     using silent = await openV1(service, user, sessionId);
     const hello = await silent.next(like({ type: "hello" }));
     assert.equal(hello.turn_id, socket.frames.at(-1)?.turn_id);

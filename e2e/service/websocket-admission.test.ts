@@ -118,8 +118,16 @@ describe("admission to the WebSocket", () => {
     const deleted = await newSession(user);
     assert.equal((await user.api.json("DELETE", `/sessions/${deleted}`)).status, 204);
     const ids = [
-      ...[theirs, deleted, "01KC0ZJ3V8T9Q2M4N6P8R0S2T4", theirs.toLowerCase(), "NEW", "new%20"],
-      ...["1", "%00", "..%2f", "..%2f..%2fetc", "%", "%zz", "a".repeat(10_240), "é".repeat(3)],
+      theirs,
+      deleted,
+      "01KC0ZJ3V8T9Q2M4N6P8R0S2T4",
+      theirs.toLowerCase(),
+      "NEW",
+      "%00",
+      "..%2f..%2fetc",
+      "%zz",
+      "a".repeat(10_240),
+      "é",
     ];
     const { token } = user;
     const answers = await Promise.all(

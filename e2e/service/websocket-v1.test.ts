@@ -86,8 +86,8 @@ describe("llm-service.v1: a turn", () => {
   });
 
   it("answers a ping, with and without a running turn", async () => {
-    const { socket } = await inMidAnswer();
-    using _ = socket;
+    const { socket: opened } = await inMidAnswer();
+    using socket = opened;
     socket.send({ type: "ping" });
     assert.deepEqual(await socket.next(like({ type: "pong" })), { type: "pong" });
     provider.open("more");
@@ -97,8 +97,8 @@ describe("llm-service.v1: a turn", () => {
   });
 
   it("refuses a second message at once, before anything is written", async () => {
-    const { user, sessionId, socket } = await inMidAnswer();
-    using _ = socket;
+    const { user, sessionId, socket: opened } = await inMidAnswer();
+    using socket = opened;
     socket.send({ type: "message", text: "Me too", client_id: "second" });
     const refused = await socket.next(isTerminal);
     assert.deepEqual(
@@ -160,8 +160,8 @@ describe("llm-service.v1: client_id", () => {
   });
 
   it("answers a resend of an older turn's message with a gap and writes nothing", async () => {
-    const { user, sessionId, socket } = await startWithClientId("c-3");
-    using _ = socket;
+    const { user, sessionId, socket: opened } = await startWithClientId("c-3");
+    using socket = opened;
     provider.open("more");
     await socket.next(isTerminal);
     await takeTurn(socket, "Another");
@@ -255,8 +255,8 @@ describe("llm-service.v1: stop", () => {
   });
 
   it("is not for other users", async () => {
-    const { sessionId, socket } = await inMidAnswer();
-    using _ = socket;
+    const { sessionId, socket: opened } = await inMidAnswer();
+    using socket = opened;
     const stranger = await newUser(service);
     const { status } = await stranger.api.json("POST", `/sessions/${sessionId}/stop`);
     assert.equal(status, 404);
@@ -305,8 +305,8 @@ describe("llm-service.v1: branches", () => {
     body.messages?.map(({ role, content }) => `${role}: ${String(content)}`);
 
   it("regenerates the last answer as a sibling", async () => {
-    const { user, sessionId, socket, messages } = await twoTurns();
-    using _ = socket;
+    const { user, sessionId, socket: opened, messages } = await twoTurns();
+    using socket = opened;
     provider.scriptNext([{ text: "two, again" }]);
     const [start] = await ended(socket, { type: "regenerate" });
     assert.deepEqual(start?.user_message, {
@@ -324,8 +324,8 @@ describe("llm-service.v1: branches", () => {
   });
 
   it("regenerates an older answer; what followed is on the other branch", async () => {
-    const { user, sessionId, socket, messages } = await twoTurns();
-    using _ = socket;
+    const { user, sessionId, socket: opened, messages } = await twoTurns();
+    using socket = opened;
     await ended(socket, { type: "regenerate", message_id: messages[1]?.id });
     const now = await history(user, sessionId);
     assert.deepEqual(contents(now), ["first", "This is a scripted answer."]);
@@ -333,13 +333,13 @@ describe("llm-service.v1: branches", () => {
   });
 
   it("edits a message: a sibling with a new answer", async () => {
-    const { user, sessionId, socket, messages } = await twoTurns();
-    using _ = socket;
+    const { user, sessionId, socket: opened, messages } = await twoTurns();
+    using socket = opened;
     const edit = { type: "edit", message_id: messages[2]?.id, text: "second, better" };
     const [start] = await ended(socket, edit);
-    const { id, parent_id } = start?.user_message as { id: string; parent_id: string };
-    assert.equal(parent_id, messages[1]?.id);
-    assert.notEqual(id, messages[2]?.id);
+    const edited = start?.user_message as { id: string; parent_id: string } | undefined;
+    assert.equal(edited?.parent_id, messages[1]?.id);
+    assert.notEqual(edited?.id, messages[2]?.id);
     const now = await history(user, sessionId);
     assert.deepEqual(contents(now).slice(0, 3), ["first", "one", "second, better"]);
     const last = provider.requests.at(-1);
@@ -351,8 +351,8 @@ describe("llm-service.v1: branches", () => {
   });
 
   it("edits the first message: a second root", async () => {
-    const { user, sessionId, socket, messages } = await twoTurns();
-    using _ = socket;
+    const { user, sessionId, socket: opened, messages } = await twoTurns();
+    using socket = opened;
     await ended(socket, { type: "edit", message_id: messages[0]?.id, text: "first, better" });
     const now = await history(user, sessionId);
     assert.equal(now.length, 2);
@@ -360,8 +360,8 @@ describe("llm-service.v1: branches", () => {
   });
 
   it("refuses what it cannot answer again and stays open", async () => {
-    const { socket, messages, user, sessionId } = await twoTurns();
-    using _ = socket;
+    const { socket: opened, messages, user, sessionId } = await twoTurns();
+    using socket = opened;
     const unknown = "01KC0ZJ3V8T9Q2M4N6P8R0S2T4";
     const refused = [
       { type: "regenerate", message_id: messages[0]?.id },
@@ -499,8 +499,8 @@ describe("one store behind every door", () => {
   });
 
   it("refuses /chat with 409 while a socket's turn runs, and the other way round", async () => {
-    const { user, sessionId, socket } = await inMidAnswer();
-    using _ = socket;
+    const { user, sessionId, socket: opened } = await inMidAnswer();
+    using socket = opened;
     const chat = { session_id: sessionId, message: "Me too" };
     const refused = await user.api.json("POST", "/chat", chat);
     assert.deepEqual([refused.status, refused.body.code], [409, "turn_in_progress"]);
