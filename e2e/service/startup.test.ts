@@ -47,7 +47,11 @@ describe("a start with a setting that is wrong", () => {
     ["LLM_ALLOWED_HOSTS", "http://127.0.0.1:1"],
     ["MAX_BODY_BYTES", "1e6"],
     ["SECRET_KEY", "only-31-bytes-long-0123456-abcd"],
-    ["SECRET_KEY", "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"],
+    [
+      "SECRET_KEY",
+      "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+      { HOST: "0.0.0.0" },
+    ],
     ["SECRET_KEY", "", { HOST: "0.0.0.0" }],
     ["SECRET_KEY", "too short", { HOST: "0.0.0.0" }],
   ];
