@@ -80,7 +80,7 @@ export const routes = {
     auth: true,
     body: { schema: SetLlmRequest, type: "json" },
     success: { status: 200, description: "The session.", schema: SetLlmResponse },
-    errors: ["not_found", "invalid_base_url", "api_key_required", "turn_in_progress"],
+    errors: ["not_found", "invalid_base_url", "api_key_required"],
   },
   chat: {
     method: "POST",

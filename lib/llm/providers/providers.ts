@@ -30,6 +30,8 @@ export type Provider = Readonly<{
 }>;
 
 const samplingParameters = ["temperature", "max_tokens", "top_p", "seed", "stop"] as const;
+/** Named, or the client would take it from an environment variable of its own. */
+const openAiBaseUrl = "https://api.openai.com/v1";
 const penalties = ["presence_penalty", "frequency_penalty"] as const;
 const openAiParameters = new Set([
   ...samplingParameters,
@@ -50,10 +52,8 @@ export const providers: Readonly<Record<Exclude<ProviderId, "local">, Provider>>
     defaultModel: "gpt-4.1-mini",
     modelPattern: /^(gpt-|chatgpt-|o\d)/,
     parameters: openAiParameters,
-    createModel: ({ modelName, apiKey = "", baseUrl, fetch }) =>
-      createOpenAI({ apiKey, fetch, ...(baseUrl !== undefined && { baseURL: baseUrl }) }).chat(
-        modelName,
-      ),
+    createModel: ({ modelName, apiKey = "", baseUrl = openAiBaseUrl, fetch }) =>
+      createOpenAI({ apiKey, fetch, baseURL: baseUrl }).chat(modelName),
   },
   "openai-compatible": {
     label: "OpenAI-compatible server",
