@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { ShownMessage } from "./conversation-reducer.ts";
+import type { ShownMessage } from "./answer-reducer.ts";
 import { endingOf } from "./ending.ts";
 
 function answer(change: Partial<ShownMessage>): ShownMessage {

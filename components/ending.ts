@@ -1,6 +1,6 @@
 import type { Message } from "#lib/api/schemas.ts";
 import { errorTable } from "#lib/errors.ts";
-import type { ShownMessage } from "./conversation-reducer.ts";
+import type { ShownMessage } from "./answer-reducer.ts";
 
 export type Ending = Readonly<{ text: string; isFailure: boolean; isRetryable: boolean }>;
 

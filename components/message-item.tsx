@@ -1,6 +1,6 @@
 import { memo } from "react";
 import { ActionButton } from "./action-button.tsx";
-import type { ShownMessage } from "./conversation-reducer.ts";
+import type { ShownMessage } from "./answer-reducer.ts";
 import { endingOf } from "./ending.ts";
 import { MessageText } from "./message-text.tsx";
 import { Receipt } from "./receipt.tsx";

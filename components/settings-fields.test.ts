@@ -38,9 +38,16 @@ describe("readSettings", () => {
     assert.deepEqual(paths?.toSorted(), ["model_name", "temperature"]);
   });
 
-  it("names the session that is to be reconfigured", () => {
-    const request = readSettings(fieldsOf({ model_name: "echo" }), "01KC0ZJ3V8T9Q2M4N6P8R0S2T4");
-    assert.equal(request["session_id"], "01KC0ZJ3V8T9Q2M4N6P8R0S2T4");
+  it("names the session that is to be reconfigured and keeps what the form does not show", () => {
+    const request = readSettings(fieldsOf({ model_name: "echo", temperature: "" }), {
+      id: "01KC0ZJ3V8T9Q2M4N6P8R0S2T4",
+      config: { provider: "mock", model_name: "long", temperature: 1, seed: 7, api_key_set: true },
+    });
+    assert.deepEqual(SetLlmRequest.parse(request), {
+      session_id: "01KC0ZJ3V8T9Q2M4N6P8R0S2T4",
+      model_name: "echo",
+      seed: 7,
+    });
   });
 });
 

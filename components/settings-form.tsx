@@ -9,7 +9,12 @@ import { ApiError, createApiClient } from "./api-client.ts";
 import { Field } from "./field.tsx";
 import { Notice } from "./notice.tsx";
 import { loginPathFor } from "./safe-callback.ts";
-import { providerChoices, readSettings, settingsLabels } from "./settings-fields.ts";
+import {
+  providerChoices,
+  readSettings,
+  settingsLabels,
+  type ConfiguredSession,
+} from "./settings-fields.ts";
 import { useHydrated } from "./use-hydrated.ts";
 import { useValidatedForm } from "./use-validated-form.ts";
 
@@ -24,20 +29,19 @@ export function SettingsForm({ sessionId }: Readonly<{ sessionId: string | null 
     );
   }
   if (error) return <Notice role="alert">{error.message}</Notice>;
-  if (sessionId !== null && config === null) return <p role="status">Loading the settings…</p>;
-  return <LoadedSettingsForm sessionId={sessionId} config={config} />;
+  if (sessionId === null) return <LoadedSettingsForm session={null} />;
+  if (config === null) return <p role="status">Loading the settings…</p>;
+  return <LoadedSettingsForm session={{ id: sessionId, config }} />;
 }
 
-type LoadedProps = Readonly<{ sessionId: string | null; config: SessionConfig | null }>;
-
-function LoadedSettingsForm({ sessionId, config }: LoadedProps) {
+function LoadedSettingsForm({ session }: Readonly<{ session: ConfiguredSession | null }>) {
   const isHydrated = useHydrated();
   const router = useRouter();
   const [saved, setSaved] = useState<SetLlmResponse | null>(null);
   const form = useValidatedForm({
     schema: SetLlmRequest,
     labels: settingsLabels,
-    read: (fields) => readSettings(fields, sessionId),
+    read: (fields) => readSettings(fields, session),
     submit: async (request) => {
       const response = await createApiClient().setLlm(request);
       if (response.warning === undefined) router.push(`/c/${response.session_id}`);
@@ -47,7 +51,7 @@ function LoadedSettingsForm({ sessionId, config }: LoadedProps) {
   return (
     <form method="post" {...form.handlers} className="flex flex-col gap-5">
       <p className="text-label text-ink-soft">
-        {sessionId === null
+        {session === null
           ? "These settings make a new conversation. What you leave empty is the model’s own default."
           : "These settings hold from the next message of this conversation on. What you leave empty is the model’s own default."}
       </p>
@@ -56,7 +60,7 @@ function LoadedSettingsForm({ sessionId, config }: LoadedProps) {
           {form.formError}
         </Notice>
       )}
-      <SettingsFields config={config} errorOf={form.errorOf} />
+      <SettingsFields config={session?.config ?? null} errorOf={form.errorOf} />
       {saved && (
         <Notice role="status">
           <p>{saved.warning}</p>
@@ -67,7 +71,7 @@ function LoadedSettingsForm({ sessionId, config }: LoadedProps) {
         </Notice>
       )}
       <ActionButton type="submit" disabled={!isHydrated || form.isBusy} className="self-start">
-        {sessionId === null ? "Start the conversation" : "Save the settings"}
+        {session === null ? "Start the conversation" : "Save the settings"}
       </ActionButton>
     </form>
   );
@@ -144,7 +148,7 @@ function SettingsFields({ config, errorOf }: FieldsProps) {
         autoComplete="off"
         hint={
           config?.api_key_set
-            ? "A key is set. Leave this empty to keep it; it is never shown."
+            ? "A key is set. Leave this empty to keep it for this provider; it is never shown."
             : "Kept encrypted, never shown again. Empty: the server’s own key, if it has one."
         }
       />

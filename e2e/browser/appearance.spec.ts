@@ -44,7 +44,7 @@ test.describe("on a phone", () => {
     await signedInPage.keyboard.press("Escape");
     await expect(chat.conversations).toBeHidden();
     await signedInPage.getByRole("button", { name: "Conversations" }).click();
-    await chat.conversations.getByRole("link", { name: "New chat" }).click();
+    await chat.newChat.click();
     await expect(chat.conversations).toBeHidden();
     await expect(chat.questions).toHaveCount(0);
   });

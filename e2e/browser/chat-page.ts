@@ -10,6 +10,7 @@ export class ChatPage {
   readonly questions: Locator;
   readonly receipt: Locator;
   readonly conversations: Locator;
+  readonly newChat: Locator;
 
   constructor(page: Page) {
     this.page = page;
@@ -20,6 +21,8 @@ export class ChatPage {
     this.questions = page.getByRole("article", { name: "You" });
     this.receipt = page.getByRole("list", { name: "Receipt" });
     this.conversations = page.getByRole("navigation", { name: "Conversations" });
+    // A conversation without a message is listed under the same name.
+    this.newChat = this.conversations.getByRole("link", { name: "New chat" }).first();
   }
 
   /** Types a message and sends it with Enter. */

@@ -245,7 +245,7 @@ test("goes between conversations while one of them is being answered", async ({
   const chat = new ChatPage(signedInPage);
   await chat.ask("A slow one");
   await expect(chat.answers).toHaveText(/^Slow$/);
-  await chat.conversations.getByRole("link", { name: "New chat" }).click();
+  await chat.newChat.click();
   await expect(chat.answers).toHaveCount(0);
   await chat.ask("A quick one");
   await expect(chat.receipt).toBeVisible();
