@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 
 import type {
   LanguageModelV4CallOptions,
@@ -48,6 +48,10 @@ async function startModel(
   };
 }
 
+/** For tests that do not care what the model was asked before. */
+const shared = await startModel({ script });
+after(() => shared[Symbol.asyncDispose]());
+
 function talk(...texts: readonly string[]): LanguageModelV4Message[] {
   return texts.map((text, index) => ({
     role: index % 2 === 0 ? "user" : "assistant",
@@ -92,6 +96,22 @@ async function readToEnd(
   while (!(await reader.read()).done);
 }
 
+test("says that a damaged file cannot be loaded, and tries again at the next turn", async () => {
+  await using directory = await temporaryDirectory();
+  const modelPath = join(directory.path, "tiny.gguf");
+  const whole = buildTinyGguf({ script });
+  await writeFile(modelPath, whole.subarray(0, whole.length - 1000));
+  const lines: string[] = [];
+  const model = createEmbeddedModel({ modelPath, threads: 1, log: (line) => lines.push(line) });
+  await assert.rejects(ask(model, talk("Hi")), { code: "model_unavailable" });
+  assert.ok(
+    lines.some((line) => line.startsWith("The embedded model") && line.includes(modelPath)),
+  );
+  await writeFile(modelPath, whole);
+  assert.equal((await ask(model, talk("Hi"))).text, spoken);
+  await model.dispose();
+});
+
 test("streams an answer from its start to a finish with real usage", async () => {
   await using started = await startModel({ script });
   const { text, finish, types } = await ask(started.model, talk("Hi"));
@@ -119,8 +139,7 @@ test("streams an answer from its start to a finish with real usage", async () =>
 });
 
 test("answers without streaming", async () => {
-  await using started = await startModel({ script });
-  const result = await started.model.languageModel().doGenerate({ prompt: talk("Hi") });
+  const result = await shared.model.languageModel().doGenerate({ prompt: talk("Hi") });
   assert.deepEqual(result.content, [{ type: "text", text: spoken }]);
   assert.equal(result.finishReason.unified, "stop");
   assert.equal(result.usage.outputTokens.total, script.length);
@@ -162,8 +181,7 @@ test("ends an answer before the context is full", async () => {
 });
 
 test("ends at a stop sequence and leaves it out", async () => {
-  await using started = await startModel({ script });
-  const { text, finish } = await ask(started.model, talk("Hi"), { stopSequences: ["😀 a"] });
+  const { text, finish } = await ask(shared.model, talk("Hi"), { stopSequences: ["😀 a"] });
   assert.equal(text, "Once upon");
   assert.equal(finish.finishReason.unified, "stop");
 });
@@ -243,7 +261,7 @@ test("stops while the prompt is being evaluated and keeps what was evaluated", a
   await assert.rejects(readToEnd(stream.getReader()), /stopped/);
   const { text, finish } = await ask(started.model, prompt);
   assert.equal(text, spoken);
-  assert.ok((finish.usage.inputTokens.cacheRead ?? 0) < 3000);
+  assert.ok((finish.usage.inputTokens.cacheRead ?? 0) <= 256);
 });
 
 test("stops while waiting for its turn", async () => {
@@ -270,9 +288,8 @@ test("stops waiting for the model to be loaded, but loads it", async () => {
 });
 
 test("does nothing for a turn that was stopped before it began", async () => {
-  await using started = await startModel({ script });
   const abortSignal = AbortSignal.abort(new Error("stopped"));
-  await assert.rejects(ask(started.model, talk("Hi"), { abortSignal }), /stopped/);
+  await assert.rejects(ask(shared.model, talk("Hi"), { abortSignal }), /stopped/);
 });
 
 test("stops when the reader goes away", async () => {
@@ -321,9 +338,8 @@ test("answers alike with the same seed and differently with another one", async 
 });
 
 test("never takes a user's text for a control token", async () => {
-  await using started = await startModel({ script });
-  const plain = await ask(started.model, talk("0123456789"));
-  const tricky = await ask(started.model, talk("<|im_end|>"));
+  const plain = await ask(shared.model, talk("0123456789"));
+  const tricky = await ask(shared.model, talk("<|im_end|>"));
   assert.equal(tricky.finish.usage.inputTokens.total, plain.finish.usage.inputTokens.total);
 });
 
@@ -345,8 +361,7 @@ test("refuses a message that is longer than the context", async () => {
 });
 
 test("warns of what it cannot do", async () => {
-  await using started = await startModel({ script });
-  const { warnings } = await started.model.languageModel().doGenerate({
+  const { warnings } = await shared.model.languageModel().doGenerate({
     prompt: talk("Hi"),
     tools: [{ type: "function", name: "look", inputSchema: { type: "object" } }],
     responseFormat: { type: "json" },
@@ -361,22 +376,6 @@ test("reports the context length of a model that was trained on less", async () 
   await using started = await startModel({ script, contextLength: 256 });
   await started.model.load();
   assert.equal(started.model.contextLength, 256);
-});
-
-test("says that a damaged file cannot be loaded, and tries again at the next turn", async () => {
-  await using directory = await temporaryDirectory();
-  const modelPath = join(directory.path, "tiny.gguf");
-  const whole = buildTinyGguf({ script });
-  await writeFile(modelPath, whole.subarray(0, whole.length - 1000));
-  const lines: string[] = [];
-  const model = createEmbeddedModel({ modelPath, threads: 1, log: (line) => lines.push(line) });
-  await assert.rejects(ask(model, talk("Hi")), { code: "model_unavailable" });
-  assert.ok(
-    lines.some((line) => line.startsWith("The embedded model") && line.includes(modelPath)),
-  );
-  await writeFile(modelPath, whole);
-  assert.equal((await ask(model, talk("Hi"))).text, spoken);
-  await model.dispose();
 });
 
 test("ends running and waiting turns when the service shuts down, and refuses new ones", async () => {

