@@ -134,7 +134,9 @@ export async function startChecked(options: ServiceOptions = {}): Promise<Checke
   };
 }
 
-const failureInLog = /internal_error|"page-failed"|unhandled|uncaught|TypeError|RangeError/i;
+/** The log of a failed turn names what the provider's client threw, which is no failure of ours. */
+const failureInLog =
+  /internal_error|"page-failed"|unhandled|uncaught|(?<!"turn-failed".*)(TypeError|RangeError)/i;
 
 /** Signs in as local mode's own user. */
 export async function demonstrationToken({ call }: Checked): Promise<string> {

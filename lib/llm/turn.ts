@@ -16,13 +16,7 @@ import { loadPrompt, toCall, type Prompt } from "./prompt.ts";
 import type { Session } from "./session.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import { countTokens } from "./tokens.ts";
-import type {
-  TurnEnd,
-  TurnEvent,
-  TurnEventBody,
-  TurnFailure,
-  TurnStart,
-} from "./turn-event.ts";
+import type { TurnEnd, TurnEvent, TurnEventBody, TurnFailure, TurnStart } from "./turn-event.ts";
 import { describeFailure, judge } from "./turn-ending.ts";
 
 export type TurnLimits = ModelTimeouts & Readonly<{ maxHistoryTokens: number }>;
