@@ -164,6 +164,8 @@ export function isDevelopment(): boolean {
  */
 export function prepareEnvironmentForNext(): void {
   Object.assign(process.env, { NEXT_TELEMETRY_DISABLED: "1", AUTH_TRUST_HOST: "true" });
+  // Set by `node --watch`: Next's workers would report their imports to Next, which takes it for an answer.
+  delete process.env.WATCH_REPORT_DEPENDENCIES;
 }
 
 /** A start-up refusal: its message has one line per variable and is meant to be read by a person. */
