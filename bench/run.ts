@@ -87,9 +87,9 @@ async function timeFirstTokens(target: Target, upstream: ScriptedProvider): Prom
 
 /** CPU time that the process spends on one token of many streams at a human pace. */
 async function cpuPerToken(target: Target, upstream: ScriptedProvider): Promise<number> {
-  const token = { text: " word" };
+  const word = { text: " word" };
   upstream.scriptModel("scripted", [
-    { repeat: tokensPerStream, steps: [token, { delayMs: tokenDelayMs }] },
+    { repeat: tokensPerStream, steps: [word, { delayMs: tokenDelayMs }] },
   ]);
   const open = await Promise.all(Array.from({ length: streams }, target.open));
   const since = await cpuTicks(target.service.pid);
