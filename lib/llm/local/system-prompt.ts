@@ -1,9 +1,9 @@
 /**
  * For models known to answer better under another system prompt than their template's own, which
  * they get when a conversation has none. SmolLM2-135M under its template's own ("You are a helpful
- * AI assistant named SmolLM, …") got 36 of 48 facts right in 39 tokens on average and drifted into
- * French and Italian; under this one 66 of 82 in 21 tokens, and a greeting is still answered by a
- * greeting. Naming the model in it made that worse.
+ * AI assistant named SmolLM, …") got 61 of 82 facts right, in 37 tokens on average; under this one
+ * 66, in 21, and greetings are still greeted. Prompts that also said "honest and friendly" got as
+ * many facts right, but answered "Hello!" with an apology for a mistake.
  */
 const systemPrompts: readonly Readonly<{ modelName: RegExp; systemPrompt: string }>[] = [
   {
