@@ -17,7 +17,8 @@ function fit(items: readonly ChatHistoryItem[], limitTokens: number): FittedHist
 }
 
 function textOf(item: ChatHistoryItem): string {
-  return item.type === "model" ? item.response.join("") : String(item.text);
+  const parts = item.type === "model" ? item.response : [item.text];
+  return parts.filter((part) => typeof part === "string").join("");
 }
 
 function talk(turns: number): ChatHistoryItem[] {

@@ -9,9 +9,9 @@ const engine = await openEngine({
   contextSize: 256,
   parallelTurns: 1,
   threads: 1,
-  log: console.error,
+  log: (line) => process.stderr.write(`${line}\n`),
 });
 const tokens = engine.model.tokenize("Hello");
 const lease = await engine.sequences.acquire(tokens, new AbortController().signal);
-for await (const _token of lease.sequence.evaluate(tokens)) break;
+await lease.sequence.evaluate(tokens).next();
 await engine.dispose();

@@ -82,27 +82,27 @@ function buildMetadata(
   vocabulary: readonly VocabularyEntry[],
   contextLength: number,
 ): Readonly<Record<string, Value>> {
-  const uint32 = (value: number): Value => ({ type: "uint32", value });
-  const string = (value: string): Value => ({ type: "string", value });
+  const whole = (value: number): Value => ({ type: "uint32", value });
+  const text = (value: string): Value => ({ type: "string", value });
   return {
-    "general.architecture": string("llama"),
-    "general.name": string("Tiny test model"),
-    "general.alignment": uint32(alignment),
-    "llama.context_length": uint32(contextLength),
-    "llama.embedding_length": uint32(dimensions),
-    "llama.block_count": uint32(1),
-    "llama.feed_forward_length": uint32(dimensions),
-    "llama.attention.head_count": uint32(heads),
-    "llama.rope.dimension_count": uint32(dimensions / heads),
+    "general.architecture": text("llama"),
+    "general.name": text("Tiny test model"),
+    "general.alignment": whole(alignment),
+    "llama.context_length": whole(contextLength),
+    "llama.embedding_length": whole(dimensions),
+    "llama.block_count": whole(1),
+    "llama.feed_forward_length": whole(dimensions),
+    "llama.attention.head_count": whole(heads),
+    "llama.rope.dimension_count": whole(dimensions / heads),
     "llama.attention.layer_norm_rms_epsilon": { type: "float32", value: 1e-5 },
-    "tokenizer.ggml.model": string("gpt2"),
-    "tokenizer.ggml.pre": string("default"),
-    "tokenizer.ggml.tokens": { type: "strings", value: vocabulary.map(({ text }) => text) },
-    "tokenizer.ggml.token_type": { type: "int32s", value: vocabulary.map(({ type }) => type) },
+    "tokenizer.ggml.model": text("gpt2"),
+    "tokenizer.ggml.pre": text("default"),
+    "tokenizer.ggml.tokens": { type: "strings", value: vocabulary.map((entry) => entry.text) },
+    "tokenizer.ggml.token_type": { type: "int32s", value: vocabulary.map((entry) => entry.type) },
     "tokenizer.ggml.merges": { type: "strings", value: ["a b"] },
-    "tokenizer.ggml.bos_token_id": uint32(startToken),
-    "tokenizer.ggml.eos_token_id": uint32(endToken),
-    "tokenizer.chat_template": string(chatTemplate),
+    "tokenizer.ggml.bos_token_id": whole(startToken),
+    "tokenizer.ggml.eos_token_id": whole(endToken),
+    "tokenizer.chat_template": text(chatTemplate),
   };
 }
 
