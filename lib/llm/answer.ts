@@ -31,6 +31,8 @@ export class Answer {
   #text = "";
   #reasoning = "";
   #usage: LanguageModelV4Usage | undefined;
+  /** What the embedded model left out because its own context is smaller than the history's budget. */
+  #omittedByModel = 0;
   finishReason: FinishReason = "other";
 
   get text(): string {
@@ -65,6 +67,7 @@ export class Answer {
         return [this.#takeResult(part.toolCallId, part.result)];
       case "finish":
         this.#usage = part.usage;
+        this.#omittedByModel = Number(part.providerMetadata?.local?.omittedMessages ?? 0);
         this.finishReason = finishReasons[part.finishReason.unified];
         return [];
       default:
@@ -81,6 +84,7 @@ export class Answer {
   async usage(promptTokens: number, omittedMessages: number): Promise<Usage> {
     const input = this.#usage?.inputTokens;
     const output = this.#usage?.outputTokens;
+    const omitted = omittedMessages + this.#omittedByModel;
     const estimated = input?.total === undefined || output?.total === undefined;
     const prompt = input?.total ?? promptTokens;
     const completion = output?.total ?? (await countTokens(this.#text + this.#reasoning));
@@ -91,7 +95,7 @@ export class Answer {
       ...(output?.reasoning !== undefined && { reasoning_tokens: output.reasoning }),
       ...(input?.cacheRead !== undefined && { cached_tokens: input.cacheRead }),
       ...(estimated && { estimated }),
-      ...(omittedMessages > 0 && { omitted_messages: omittedMessages }),
+      ...(omitted > 0 && { omitted_messages: omitted }),
     };
   }
 

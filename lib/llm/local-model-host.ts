@@ -91,7 +91,11 @@ export class LocalModelHost implements LocalModel {
       modelDir: this.#env.modelDir,
       signal: this.#disposed.signal,
     });
-    const embedded = createEmbeddedModel({ modelPath: file.path, modelId: this.modelId });
+    const embedded = createEmbeddedModel({
+      modelPath: file.path,
+      modelId: this.modelId,
+      log: (line) => log("warn", "local-model", { line }),
+    });
     await embedded.load();
     this.#status = { status: "ready" };
     log("info", "local-model-ready", { model: this.modelId });
