@@ -70,8 +70,9 @@ export function providerUsage(input: number | undefined, output: number | undefi
 export function finish(
   unified: LanguageModelV4FinishReason["unified"] = "stop",
   usage: LanguageModelV4Usage = providerUsage(undefined, undefined),
+  providerMetadata: Extract<Part, { type: "finish" }>["providerMetadata"] = {},
 ): Part {
-  return { type: "finish", finishReason: { unified, raw: unified }, usage };
+  return { type: "finish", finishReason: { unified, raw: unified }, usage, providerMetadata };
 }
 
 /** What a provider's client throws for an HTTP answer with this status; its text must reach nobody. */

@@ -125,12 +125,7 @@ describe("an answer's usage", () => {
       { prompt_tokens: 30, completion_tokens: 9, total_tokens: 39, estimated: true },
     ],
     "what the embedded model left out beside what we did": [
-      [
-        {
-          ...finish("stop", providerUsage(7, 9)),
-          providerMetadata: { local: { omittedMessages: 4 } },
-        },
-      ],
+      [finish("stop", providerUsage(7, 9), { local: { omittedMessages: 4 } })],
       2,
       { prompt_tokens: 7, completion_tokens: 9, total_tokens: 16, omitted_messages: 6 },
     ],
