@@ -133,17 +133,3 @@ export async function collect<T>(values: AsyncIterable<T>): Promise<T[]> {
   for await (const value of values) collected.push(value);
   return collected;
 }
-
-/** Takes values until one satisfies `isLast`, and leaves the rest. */
-export async function takeUntil<T>(
-  values: AsyncIterator<T, unknown>,
-  isLast: (value: T) => boolean,
-): Promise<T[]> {
-  const taken: T[] = [];
-  for (;;) {
-    const next = await values.next();
-    if (next.done) return taken;
-    taken.push(next.value);
-    if (isLast(next.value)) return taken;
-  }
-}
