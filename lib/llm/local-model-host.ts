@@ -94,7 +94,7 @@ export class LocalModelHost implements LocalModel {
     const embedded = createEmbeddedModel({
       modelPath: file.path,
       modelId: this.modelId,
-      log: (line) => log("warn", "local-model", { line }),
+      log: (line) => log("info", "local-model", { line }),
     });
     await embedded.load();
     this.#status = { status: "ready" };
