@@ -91,6 +91,35 @@ test("continues an answer after a refresh in the middle of it", async ({
   expect(provider.requests).toHaveLength(1);
 });
 
+test("goes on with an answer after its page was closed and opened again", async ({
+  signedInPage,
+  context,
+  provider,
+}) => {
+  provider.scriptNext([
+    { text: "Before" },
+    { waitFor: "closed" },
+    { text: ", while nobody looked" },
+    { waitFor: "opened" },
+    { text: ", after." },
+  ]);
+  const chat = new ChatPage(signedInPage);
+  await chat.ask("Go on");
+  await expect(chat.answers).toHaveText(/Before/);
+  const path = await chat.named();
+  const request = await provider.nextRequest();
+  await signedInPage.close();
+  provider.open("closed");
+  await request.sentChunks(2);
+  const again = new ChatPage(await context.newPage());
+  await again.page.goto(path);
+  await expect(again.answers).toHaveText(/^Before, while nobody looked$/);
+  provider.open("opened");
+  await expect(again.answers).toContainText("Before, while nobody looked, after.");
+  await expect(again.receipt).toBeVisible();
+  expect(provider.requests).toHaveLength(1);
+});
+
 test("shows the same in two tabs, and either can stop", async ({
   signedInPage,
   context,
