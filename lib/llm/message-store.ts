@@ -157,7 +157,10 @@ export class MessageStore {
     await this.#database.write([this.#updateAnswer(messageId, columns)]);
   }
 
-  /** Ends a turn: the whole answer and the number of its last event, as one commit. */
+  /**
+   * Ends a turn: the whole answer and the number of its last event, as one commit. Safe to call
+   * again later: the session's number never goes back.
+   */
   async finishTurn(
     sessionId: string,
     messageId: string,
@@ -168,7 +171,7 @@ export class MessageStore {
       this.#updateAnswer(messageId, columns),
       this.#database.query
         .updateTable("sessions")
-        .set({ last_seq: lastSeq, updated_at: Date.now() })
+        .set({ last_seq: sql<number>`max(last_seq, ${lastSeq})`, updated_at: Date.now() })
         .where("id", "=", sessionId),
     ]);
   }

@@ -153,6 +153,33 @@ describe("a turn whose database fails", () => {
     );
   });
 
+  test("stores the answer later, and never takes the session's number back", async (t) => {
+    const stores = await openStores(t);
+    const finishTurn = stores.messages.finishTurn.bind(stores.messages);
+    const stored = Promise.withResolvers<void>();
+    let attempts = 0;
+    t.mock.method(
+      stores.messages,
+      "finishTurn",
+      async (...answer: Parameters<typeof finishTurn>) => {
+        attempts += 1;
+        if (attempts === 1) throw new AppError("storage_unavailable");
+        await finishTurn(...answer);
+        stored.resolve();
+      },
+    );
+    const given = await turnOptions(stores);
+    const [start] = await collect(runTurn(given));
+    await stores.database.write([
+      stores.database.query.updateTable("sessions").set({ last_seq: 99 }),
+    ]);
+    await stored.promise;
+    const row = await stores.messages.find(given.session.id, start?.turnId ?? "");
+    assert.deepEqual([row?.status, row?.content], ["complete", "Hello"]);
+    const session = await stores.sessions.get(given.session.userId, given.session.id);
+    assert.equal(session.lastSeq, 99);
+  });
+
   test("still ends when the history cannot be read", async (t) => {
     const stores = await openStores(t);
     t.mock.method(stores.messages, "recent", () => Promise.reject(new Error("disk I/O error")));

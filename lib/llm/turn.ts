@@ -3,6 +3,7 @@ import type { ModelParameters } from "../api/schemas.ts";
 import { toAppError } from "../errors.ts";
 import { Answer } from "./answer.ts";
 import { AnswerSaver } from "./answer-saver.ts";
+import { keepTrying } from "./keep-trying.ts";
 import type {
   BegunTurn,
   MessageStore,
@@ -17,7 +18,7 @@ import type { Session } from "./session.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import { countTokens } from "./tokens.ts";
 import type { TurnEnd, TurnEvent, TurnEventBody, TurnFailure, TurnStart } from "./turn-event.ts";
-import { describeFailure, judge } from "./turn-ending.ts";
+import { describeFailure, judge, type Ending } from "./turn-ending.ts";
 
 export type TurnLimits = ModelTimeouts & Readonly<{ maxHistoryTokens: number }>;
 
@@ -106,7 +107,7 @@ type Progress = {
 
 type Outcome = Progress & Readonly<{ failure: unknown; lastSeq: number }>;
 
-const notStoredText = "The answer could not be stored. Copy it if you need it, and ask again.";
+const notStoredText = "The answer could not be stored yet. Copy it if you need it at once.";
 
 /** Makes the whole answer durable and tells how the turn ended. */
 async function finish(
@@ -127,26 +128,35 @@ async function finish(
   const usage = await answer.usage(prompt.tokens, prompt.omittedMessages);
   const timings = outcome.stopwatch.read(usage.completion_tokens, outcome.stream?.waitedMs ?? 0);
   const cost = priceOf(session);
+  const columns = {
+    ...(await toColumns(answer, ending)),
+    usage_json: JSON.stringify(usage),
+    timings_json: JSON.stringify(timings),
+    cost,
+    lastSeq: outcome.lastSeq,
+  };
+  const keep = () => store.finishTurn(session.id, begun.messageId, columns);
   try {
-    await store.finishTurn(session.id, begun.messageId, {
-      content: answer.text,
-      reasoning: answer.reasoning === "" ? null : answer.reasoning,
-      tool_calls_json: answer.toolCalls.length > 0 ? JSON.stringify(answer.toolCalls) : null,
-      status: ending.status,
-      token_count: await countTokens(answer.text),
-      finish_reason: ending.finishReason,
-      error_code: ending.failure?.code ?? null,
-      usage_json: JSON.stringify(usage),
-      timings_json: JSON.stringify(timings),
-      cost,
-      lastSeq: outcome.lastSeq,
-    });
+    await keep();
   } catch (error) {
     logError("answer-not-stored", error, { sessionId: session.id, turnId: begun.messageId });
+    void keepTrying(keep);
     return describeFailure({ code: toAppError(error).code, message: notStoredText });
   }
   const { finishReason, failure } = ending;
   return failure ?? { type: "turn-end", finishReason, usage, cost, timings };
+}
+
+async function toColumns(answer: Answer, ending: Ending) {
+  return {
+    content: answer.text,
+    reasoning: answer.reasoning === "" ? null : answer.reasoning,
+    tool_calls_json: answer.toolCalls.length > 0 ? JSON.stringify(answer.toolCalls) : null,
+    status: ending.status,
+    token_count: await countTokens(answer.text),
+    finish_reason: ending.finishReason,
+    error_code: ending.failure?.code ?? null,
+  };
 }
 
 function describeStart({ config }: Session, begun: BegunTurn): TurnStart {
