@@ -92,6 +92,7 @@ function createChat(
       chunkTimeoutMs: env.CHUNK_TIMEOUT_MS,
       turnTimeoutMs: env.TURN_TIMEOUT_MS,
       maxHistoryTokens: env.MAX_HISTORY_TOKENS,
+      maxAnswerBytes: env.MAX_ANSWER_BYTES,
       maxMessageBytes: env.MAX_MESSAGE_BYTES,
     },
     retentionMs: Math.max(env.RESUME_GRACE_MS, 60_000),

@@ -93,6 +93,9 @@ export const envSchema = z.object({
   ),
   MAX_BODY_BYTES: wholeNumber(1_048_576, 1024, 1_073_741_824).describe("Largest HTTP body."),
   MAX_MESSAGE_BYTES: wholeNumber(65_536, 256, 67_108_864).describe("Largest message."),
+  MAX_ANSWER_BYTES: wholeNumber(4_194_304, 1024, 1_073_741_824).describe(
+    "Largest answer; the provider is cut off beyond it.",
+  ),
   MAX_BUFFERED_BYTES: wholeNumber(1_048_576, 16_384, 1_073_741_824).describe(
     "Unsent bytes of one socket before it is closed as too slow.",
   ),

@@ -18,6 +18,7 @@ export const turnLimits = {
   chunkTimeoutMs: 10_000,
   turnTimeoutMs: 60_000,
   maxHistoryTokens: 1000,
+  maxAnswerBytes: 1_000_000,
 };
 
 export const newMessage = (content: string) =>

@@ -18,6 +18,7 @@ import {
 const { service, provider } = await startStack({
   HEARTBEAT_INTERVAL_MS: "60000",
   MAX_BUFFERED_BYTES: "16384",
+  MAX_ANSWER_BYTES: "16777216",
   CHUNK_TIMEOUT_MS: "20000",
 });
 

@@ -29,6 +29,7 @@ export class Answer {
   #reasoningFilter: SpecialTokenFilter | undefined;
   readonly #toolCalls: ToolCall[] = [];
   #text = "";
+  #sizeBytes = 0;
   #reasoning = "";
   #usage: LanguageModelV4Usage | undefined;
   /** What the embedded model left out because its own context is smaller than the history's budget. */
@@ -45,6 +46,11 @@ export class Answer {
 
   get toolCalls(): readonly ToolCall[] {
     return this.#toolCalls;
+  }
+
+  /** Text and reasoning so far, in UTF-8. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
   }
 
   get isEmpty(): boolean {
@@ -115,6 +121,7 @@ export class Answer {
       if (text === "") continue;
       if (kind === "text") this.#text += text;
       else this.#reasoning += text;
+      this.#sizeBytes += Buffer.byteLength(text);
       events.push({ type: `${kind}-delta`, text });
     }
     return events;

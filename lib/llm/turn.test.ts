@@ -130,6 +130,18 @@ describe("a turn", () => {
   }
 });
 
+describe("a turn whose model writes too much", () => {
+  test("cuts the provider off and ends with length", async (t) => {
+    const model = scriptedModel(text("äö"), text("ü"), text("never read"), finish());
+    const limits = { ...turnLimits, maxAnswerBytes: 5 };
+    const { last, row } = await completeTurn(t, { model, limits });
+    assert.ok(last.type === "turn-end");
+    assert.deepEqual([last.finishReason, row.status, row.content], ["length", "complete", "äöü"]);
+    assert.equal(last.usage.estimated, true);
+    assert.equal(model.doStreamCalls[0]?.abortSignal?.aborted, true);
+  });
+});
+
 describe("a turn whose database fails", () => {
   test("throws before its first event when the beginning cannot be written", async (t) => {
     const stores = await openStores(t);

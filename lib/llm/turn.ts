@@ -20,7 +20,12 @@ import { countTokens } from "./tokens.ts";
 import type { TurnEnd, TurnEvent, TurnEventBody, TurnFailure, TurnStart } from "./turn-event.ts";
 import { describeFailure, judge, type Ending } from "./turn-ending.ts";
 
-export type TurnLimits = ModelTimeouts & Readonly<{ maxHistoryTokens: number }>;
+export type TurnLimits = ModelTimeouts &
+  Readonly<{
+    maxHistoryTokens: number;
+    /** A provider that writes more is cut off, and the answer ends with `length`. */
+    maxAnswerBytes: number;
+  }>;
 
 export type TurnOptions = Readonly<{
   session: Session;
@@ -84,6 +89,10 @@ export async function* runTurn(options: TurnOptions): AsyncGenerator<TurnEvent, 
       for (const body of answer.accept(part)) {
         stopwatch.token();
         yield number(body);
+      }
+      if (answer.sizeBytes > limits.maxAnswerBytes) {
+        answer.finishReason = "length";
+        break;
       }
     }
   } catch (error) {
