@@ -5,7 +5,8 @@ import { logError } from "../log.ts";
 import type { Services } from "../services.ts";
 import { createDispatcher, refuseMethod, type RouteEntry } from "./dispatch.ts";
 import { finishResponse } from "./finish-response.ts";
-import { checkPageRequest, pageMethods, preparePage, toHeaders } from "./page-door.ts";
+import { pathOf, toHeaders } from "./node-request.ts";
+import { checkPageRequest, pageMethods, preparePage } from "./page-door.ts";
 import { toProblemResponse } from "./problem.ts";
 
 export type HttpDoorOptions = Readonly<{
@@ -34,7 +35,7 @@ export function createHttpDoor({ services, routes, renderPage }: HttpDoorOptions
     throw new AppError("not_found");
   });
   return (request, response) => {
-    const pathname = request.url?.split("?", 1)[0] ?? "/";
+    const pathname = pathOf(request);
     // Next would send a whole URL back as a redirect to wherever it leads.
     const isForApi = !pathname.startsWith("/") || find(request.method ?? "GET", pathname);
     if (isForApi || !isPageAllowed(services, request)) {

@@ -27,11 +27,6 @@ export function checkPageRequest({ env, origins }: Services, headers: Headers): 
   }
 }
 
-/** The header fields of a Node request; one that is repeated is joined. */
-export function toHeaders({ headers }: IncomingMessage): Headers {
-  return new Headers(Object.entries(headers).map(([name, value]) => [name, String(value)]));
-}
-
 /** Makes request and answer ready for Next, which writes the rest. */
 export function preparePage(env: Env, request: IncomingMessage, response: ServerResponse): void {
   setForwardingFields(env, request);

@@ -1,9 +1,10 @@
 import type { RawData } from "ws";
 import { MessageText } from "../api/schemas.ts";
 import { validate } from "../api/validate.ts";
-import { AppError, errorTable, isAppError, toAppError } from "../errors.ts";
+import { AppError, isAppError, toAppError } from "../errors.ts";
 import { logError } from "../log.ts";
 import { isTerminal, type TurnEvent } from "../llm/turn-event.ts";
+import { closeWith } from "./close-with.ts";
 import { toText, type ConnectionOptions } from "./connection.ts";
 import type { PlainFrame } from "./frames.ts";
 import { toPlainFrame } from "./to-frame.ts";
@@ -29,7 +30,7 @@ export class PlainConnection {
     webSocket.on("message", (data: RawData, isBinary: boolean) => {
       // Once told to close, a peer whose token has expired must not go on talking.
       if (webSocket.readyState !== webSocket.OPEN) return;
-      if (isBinary) webSocket.close(errorTable.unsupported_data.closeCode, "unsupported_data");
+      if (isBinary) closeWith(webSocket, "unsupported_data");
       else this.#enqueue(toText(data));
     });
   }

@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
-import { errorTable } from "../errors.ts";
+import { closeWith } from "./close-with.ts";
 
 /** How long a reader may keep a full buffer from draining. */
 const slowReaderTimeoutMs = 5000;
@@ -58,7 +58,7 @@ export class SocketWriter {
         resolve();
       };
       const timer = setTimeout(() => {
-        this.#webSocket.close(errorTable.slow_reader.closeCode, "slow_reader");
+        closeWith(this.#webSocket, "slow_reader");
         finish();
       }, slowReaderTimeoutMs);
       this.#socket.once("drain", finish);

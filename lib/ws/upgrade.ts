@@ -1,13 +1,15 @@
 import { STATUS_CODES, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer, type ServerOptions, type WebSocket } from "ws";
+import { pathOf, toHeaders } from "../api/node-request.ts";
 import { errorHeaders, toProblem } from "../api/problem.ts";
 import { Ulid } from "../api/schemas.ts";
 import type { Principal } from "../auth/authenticate.ts";
-import { AppError, errorTable, toAppError, type ErrorCode } from "../errors.ts";
+import { AppError, errorTable, toAppError } from "../errors.ts";
 import { logError } from "../log.ts";
 import type { Session } from "../llm/session.ts";
 import type { Services } from "../services.ts";
+import { closeWith } from "./close-with.ts";
 import { Connection } from "./connection.ts";
 import { subprotocol, type PlainFrame } from "./frames.ts";
 import { startHeartbeat } from "./heartbeat.ts";
@@ -144,22 +146,6 @@ function chooseProtocol(offered: Set<string>): string | false {
 
 function offeredProtocols(request: IncomingMessage): string[] {
   return (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
-}
-
-function pathOf({ url = "" }: IncomingMessage): string {
-  return url.split("?", 1)[0] ?? "";
-}
-
-function toHeaders(request: IncomingMessage): Headers {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (value !== undefined) headers.set(name, String(value));
-  }
-  return headers;
-}
-
-function closeWith(webSocket: WebSocket, code: ErrorCode): void {
-  webSocket.close(errorTable[code].closeCode, code);
 }
 
 function refuse(socket: Duplex, error: AppError): void {
