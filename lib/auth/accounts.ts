@@ -1,5 +1,5 @@
 import { ulid } from "ulid";
-import { UniqueViolation } from "../db/sqlite-writer.ts";
+import { UniqueViolation } from "../db/sqlite-errors.ts";
 import type { Database } from "../db/sqlite.ts";
 import type { UserRow } from "../db/tables.ts";
 import { AppError, isAppError } from "../errors.ts";

@@ -1,13 +1,8 @@
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import {
-  DummyDriver,
-  Kysely,
-  SqliteAdapter,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
-} from "kysely";
+import { DummyDriver, Kysely } from "kysely";
 import { StartupError } from "../errors.ts";
 import { migrations, type Migration } from "./migrations.ts";
+import { sqliteDialect } from "./sqlite-dialect.ts";
 import { isBusy, type SqliteFailure } from "./sqlite-errors.ts";
 
 const lockWaitMs = 30_000;
@@ -81,14 +76,7 @@ function applyPending(database: DatabaseSync, path: string, steps: readonly Migr
 }
 
 function createCompiler(): Kysely<unknown> {
-  return new Kysely({
-    dialect: {
-      createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new DummyDriver(),
-      createIntrospector: (kysely) => new SqliteIntrospector(kysely),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-    },
-  });
+  return new Kysely({ dialect: sqliteDialect(() => new DummyDriver()) });
 }
 
 function describeFailure(path: string, error: unknown): StartupError {

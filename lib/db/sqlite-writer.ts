@@ -5,8 +5,6 @@ import { AppError } from "../errors.ts";
 import { toSqliteError } from "./sqlite-errors.ts";
 import type { Statement, WriteGroup, WriteResult } from "./sqlite-worker.ts";
 
-export { UniqueViolation } from "./sqlite-errors.ts";
-
 type Pending = PromiseWithResolvers<number[]>;
 
 /** The main thread's half of the one writer: sends groups, settles their promises. */

@@ -20,7 +20,8 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, test, type TestContext } from "node:test";
 import { sql, type Compilable, type RawBuilder } from "kysely";
 import { isAppError, StartupError } from "../errors.ts";
-import { SqliteWriter, UniqueViolation } from "./sqlite-writer.ts";
+import { UniqueViolation } from "./sqlite-errors.ts";
+import { SqliteWriter } from "./sqlite-writer.ts";
 import { openSqlite, type Database } from "./sqlite.ts";
 
 type Workspace = Readonly<{

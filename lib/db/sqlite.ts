@@ -3,17 +3,15 @@ import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import {
   Kysely,
-  SqliteAdapter,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
+  type Compilable,
   type CompiledQuery,
   type DatabaseConnection,
   type Driver,
   type QueryResult,
 } from "kysely";
-import type { Compilable } from "kysely";
 import { StartupError } from "../errors.ts";
 import { migrate } from "./migrate.ts";
+import { sqliteDialect } from "./sqlite-dialect.ts";
 import { toSqliteError, type SqliteFailure } from "./sqlite-errors.ts";
 import { connectionPragmas } from "./sqlite-pragmas.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
@@ -54,14 +52,7 @@ export function openSqlite(path: string): Database {
   const reader = new DatabaseSync(path, { readOnly: true });
   reader.exec("PRAGMA busy_timeout = 5000");
   const writer = new SqliteWriter(path);
-  const query = new Kysely<Tables>({
-    dialect: {
-      createAdapter: () => new SqliteAdapter(),
-      createDriver: () => createDriver(reader),
-      createIntrospector: (kysely) => new SqliteIntrospector(kysely),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-    },
-  });
+  const query = new Kysely<Tables>({ dialect: sqliteDialect(() => createDriver(reader)) });
   return {
     query,
     write: (statements) => writer.write(statements.map((statement) => statement.compile())),
