@@ -2,9 +2,10 @@ import { sql } from "kysely";
 import { ulid } from "ulid";
 import type { Message } from "../api/schemas.ts";
 import type { Database } from "../db/sqlite.ts";
-import { UniqueViolation } from "../db/sqlite-writer.ts";
+import { UniqueViolation } from "../db/sqlite-errors.ts";
 import type { MessageRow } from "../db/tables.ts";
 import { AppError } from "../errors.ts";
+import { refuseCursor } from "./cursor.ts";
 import { titleFrom, toMessage, type Session } from "./session.ts";
 import { countTokens } from "./tokens.ts";
 
@@ -182,7 +183,7 @@ export class MessageStore {
     { limit, cursor }: Readonly<{ limit: number; cursor?: string | undefined }>,
   ): Promise<MessagePage> {
     const after = cursor === undefined ? 0 : parseCursor(cursor);
-    const rows = await this.#branch(session)
+    const rows = await this.#branch(session.headId)
       .where("messages.depth", ">", after)
       .orderBy("messages.depth")
       .limit(limit + 1)
@@ -203,35 +204,13 @@ export class MessageStore {
     headId: string,
     tokenBudget: number,
   ): Promise<Readonly<{ rows: readonly MessageRow[]; depth: number }>> {
-    const rows = await this.#database.query
-      .withRecursive("branch", (common) =>
-        common
-          .selectFrom("messages")
-          .select(["id", "parent_id", sql<number>`token_count`.as("tokens")])
-          .where("id", "=", headId)
-          .unionAll(
-            common
-              .selectFrom("messages")
-              .innerJoin("branch", "branch.parent_id", "messages.id")
-              .select([
-                "messages.id",
-                "messages.parent_id",
-                sql<number>`branch.tokens + messages.token_count`.as("tokens"),
-              ])
-              .where("branch.tokens", "<=", tokenBudget),
-          ),
-      )
-      .selectFrom("messages")
-      .innerJoin("branch", "branch.id", "messages.id")
-      .selectAll("messages")
-      .orderBy("messages.depth")
-      .execute();
+    const rows = await this.#branch(headId, tokenBudget).orderBy("messages.depth").execute();
     return { rows, depth: rows.at(-1)?.depth ?? 0 };
   }
 
   /** Every row of the shown branch, oldest first. */
   all(session: Session): Promise<MessageRow[]> {
-    return this.#branch(session).orderBy("messages.depth").execute();
+    return this.#branch(session.headId).orderBy("messages.depth").execute();
   }
 
   /** Copies a branch's rows into an empty session, with new ids, as one commit. */
@@ -266,18 +245,24 @@ export class MessageStore {
     return this.#database.query.updateTable("messages").set(columns).where("id", "=", messageId);
   }
 
-  #branch(session: Session) {
+  /** The messages from the head towards the root, until those after them fill the budget. */
+  #branch(headId: string | null, tokenBudget = Number.MAX_SAFE_INTEGER) {
     return this.#database.query
       .withRecursive("branch", (common) =>
         common
           .selectFrom("messages")
-          .select(["id", "parent_id"])
-          .where("id", "=", session.headId ?? "")
+          .select(["id", "parent_id", sql<number>`token_count`.as("tokens")])
+          .where("id", "=", headId ?? "")
           .unionAll(
             common
               .selectFrom("messages")
               .innerJoin("branch", "branch.parent_id", "messages.id")
-              .select(["messages.id", "messages.parent_id"]),
+              .select([
+                "messages.id",
+                "messages.parent_id",
+                sql<number>`branch.tokens + messages.token_count`.as("tokens"),
+              ])
+              .where("branch.tokens", "<=", tokenBudget),
           ),
       )
       .selectFrom("messages")
@@ -296,9 +281,7 @@ function emptyRow(id: string, sessionId: string, createdAtMs: number) {
 
 function parseCursor(cursor: string): number {
   if (!/^\d{1,9}$/.test(cursor)) {
-    throw new AppError("invalid_input", undefined, {
-      errors: [{ path: "cursor", message: "is not a cursor of this list" }],
-    });
+    throw refuseCursor();
   }
   return Number(cursor);
 }

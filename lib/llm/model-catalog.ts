@@ -41,18 +41,20 @@ export class ModelCatalog {
 
   /** LLM_PROVIDER, else the first provider with a key or base URL, else local, else mock. */
   get defaultProvider(): ProviderId {
-    const env = this.#env;
-    if (env.LLM_PROVIDER !== undefined) return env.LLM_PROVIDER;
-    if (env.OPENAI_API_KEY !== undefined) return "openai";
-    if (env.LLM_BASE_URL !== undefined) return "openai-compatible";
-    return ["off", "failed"].includes(this.#local.status().status) ? "mock" : "local";
+    const standIn = ["off", "failed"].includes(this.#local.status().status) ? "mock" : "local";
+    return this.#configuredProvider ?? standIn;
   }
 
   /** Whether the embedded model is the one that answers by default, if it can be had. */
   get wantsLocalModel(): boolean {
+    return (this.#configuredProvider ?? "local") === "local";
+  }
+
+  get #configuredProvider(): ProviderId | undefined {
     const env = this.#env;
-    if (env.LLM_PROVIDER !== undefined) return env.LLM_PROVIDER === "local";
-    return env.OPENAI_API_KEY === undefined && env.LLM_BASE_URL === undefined;
+    if (env.LLM_PROVIDER !== undefined) return env.LLM_PROVIDER;
+    if (env.OPENAI_API_KEY !== undefined) return "openai";
+    return env.LLM_BASE_URL === undefined ? undefined : "openai-compatible";
   }
 
   /**

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { ulid } from "ulid";
 import type { Database } from "../db/sqlite.ts";
 import { AppError } from "../errors.ts";
+import { refuseCursor } from "./cursor.ts";
 import { toConfigColumns, toSession, type LlmConfig, type Session } from "./session.ts";
 
 export type NewSession = Readonly<{
@@ -80,16 +81,15 @@ export class SessionStore {
       );
     }
     if (search !== undefined) {
-      const pattern = `%${search.replace(/[\\%_]/g, "\\$&")}%`;
       query = query.where((where) =>
         where.or([
-          sql<boolean>`title like ${pattern} escape '\\'`,
+          contains("title", search),
           where.exists(
             where
               .selectFrom("messages")
               .select("messages.id")
               .whereRef("messages.session_id", "=", "sessions.id")
-              .where(sql<boolean>`content like ${pattern} escape '\\'`),
+              .where(contains("content", search)),
           ),
         ]),
       );
@@ -150,12 +150,11 @@ export class SessionStore {
 
   async #withMatch(session: Session, search: string | undefined) {
     if (search === undefined) return { session };
-    const pattern = `%${search.replace(/[\\%_]/g, "\\$&")}%`;
     const found = await this.#database.query
       .selectFrom("messages")
       .select("content")
       .where("session_id", "=", session.id)
-      .where(sql<boolean>`content like ${pattern} escape '\\'`)
+      .where(contains("content", search))
       .orderBy("depth", "desc")
       .executeTakeFirst();
     return found ? { session, match: excerpt(found.content, search) } : { session };
@@ -165,11 +164,15 @@ export class SessionStore {
 function parseCursor(cursor: string): [number, string] {
   const [, updatedAt, id] = /^(\d{1,15})\.(\w{26})$/.exec(cursor) ?? [];
   if (updatedAt === undefined || id === undefined) {
-    throw new AppError("invalid_input", undefined, {
-      errors: [{ path: "cursor", message: "is not a cursor of this list" }],
-    });
+    throw refuseCursor();
   }
   return [Number(updatedAt), id];
+}
+
+/** Whether a column has the text somewhere; signs that mean something to LIKE mean themselves. */
+function contains(column: "title" | "content", search: string) {
+  const pattern = `%${search.replace(/[\\%_]/g, "\\$&")}%`;
+  return sql<boolean>`${sql.ref(column)} like ${pattern} escape '\\'`;
 }
 
 function excerpt(content: string, search: string): string {
